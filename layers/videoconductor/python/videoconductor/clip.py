@@ -1,0 +1,385 @@
+"""The nouns: what somebody asked for, what was decided, what is in flight, what is in the library.
+
+Python spells names in snake_case; on every wire (HTTP, state input, records) they are camelCase.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+)
+from pydantic.alias_generators import to_camel
+
+Operation = Literal["generate", "edit", "extend"]
+Status = Literal[
+    "planned",
+    "framing",
+    "rendering",
+    "rendered",
+    "finalized",
+    "failed",
+    "cancelled",
+    "submit_unknown",
+    "stalled",
+]
+# No request is under way towards the provider in these; only a person's command leaves them.
+SETTLED: frozenset[Status] = frozenset(
+    {"finalized", "failed", "cancelled", "submit_unknown", "stalled"}
+)
+
+MAX_PROMPT_BYTES = 4096  # xAI counts bytes, not characters
+MAX_URL_CHARACTERS = 2048
+MAX_ID_CHARACTERS = 128
+MAX_ID_BYTES = 384  # an S3 key has 1,024 bytes for the film's id, the clip's id and all the rest
+ID_PUNCTUATION = " ._-~()'!:@,=+&"
+MAX_USD = 1_000_000
+TICKS_PER_USD = 10**10  # xAI's `usage.cost_in_usd_ticks`
+
+Usd = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
+
+
+class Noun(BaseModel):
+    """Frozen, and closed: a field nobody defined is an error."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        hide_input_in_errors=True,  # inputs are prompts and urls, and errors are logged
+    )
+
+
+def _fits_prompt(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty")
+    size = len(text.encode())
+    if size > MAX_PROMPT_BYTES:
+        raise ValueError(f"is {size} bytes long; at most {MAX_PROMPT_BYTES} are allowed")
+    return text
+
+
+def _is_id(text: str) -> str:
+    """An id becomes part of S3 keys, table keys, urls and log lines, so only what is safe in all
+    of them may be in it: letters, marks and digits of any script, and ID_PUNCTUATION. Emoji,
+    symbols, control and invisible characters are refused.
+    """
+    if not text or len(text) > MAX_ID_CHARACTERS or len(text.encode()) > MAX_ID_BYTES:
+        raise ValueError(f"must have 1 to {MAX_ID_CHARACTERS} characters ({MAX_ID_BYTES} bytes)")
+    if text in {".", ".."} or "/" in text or "\\" in text or "::" in text:
+        raise ValueError("must not contain '/', '\\' or '::', nor be '.' or '..'")
+    if text != text.strip(" :"):
+        raise ValueError("must not begin or end with a blank or ':'")
+    if not all(_is_id_character(character) for character in text):
+        raise ValueError(f"may hold letters, digits and any of {ID_PUNCTUATION.strip()} or a blank")
+    return text
+
+
+def _is_id_character(character: str) -> bool:
+    return character in ID_PUNCTUATION or unicodedata.category(character)[0] in "LMN"
+
+
+def _is_label(text: str) -> str:
+    if len(text) > 256 or not text.isprintable():
+        raise ValueError("must be at most 256 printable characters")
+    return text
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not valid Unicode text") from None
+    return text
+
+
+def _is_number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError("must be a number")
+    return value
+
+
+Prompt = Annotated[StrictStr, AfterValidator(_encodable), AfterValidator(_fits_prompt)]
+Id = Annotated[StrictStr, AfterValidator(_encodable), AfterValidator(_is_id)]
+Label = Annotated[StrictStr, AfterValidator(_encodable), AfterValidator(_is_label)]
+
+
+class ClipRequest(Noun):
+    """What somebody asked for, through any door. Seconds are whole; money is US dollars.
+
+    Which values fit together is decided in `planning.plan`, where the model is known.
+    """
+
+    prompt: Prompt | None = None
+    quality_mode: StrictStr | None = None
+    operation: Literal["generate", "edit", "extend", "remaster"] | None = None
+    duration: StrictInt | None = None
+    aspect_ratio: StrictStr | None = None
+    resolution: StrictStr | None = None
+    model: StrictStr | None = None
+    image_url: StrictStr | None = None
+    last_frame_url: StrictStr | None = None
+    reference_image_urls: tuple[StrictStr, ...] = ()
+    first_frame_prompt: Prompt | None = None
+    image_model: StrictStr | None = None
+    image_resolution: StrictStr | None = None
+    image_provider: StrictStr | None = None
+    source_video_url: StrictStr | None = None
+    remaster: StrictBool = False
+    remaster_from_request_id: Id | None = None
+    clip_id: Id | None = None
+    pipeline_request_id: Id | None = None
+    purpose: Label | None = None
+    ref_code: Label | None = None
+    thumbnail: dict[str, JsonValue] | None = None
+    max_cost_usd: (
+        Annotated[Usd, BeforeValidator(_is_number), Field(ge=0, le=MAX_USD, allow_inf_nan=False)]
+        | None
+    ) = None
+    callback_url: StrictStr | None = None
+    persist_to_filebase: StrictBool | None = None
+
+
+class CostLine(Noun):
+    """One thing that is paid for: `quantity` units of `what`, each at `unit_usd`."""
+
+    what: str
+    quantity: Usd
+    unit: Literal["second", "image"]
+    unit_usd: Usd
+    amount_usd: Usd
+
+
+class Estimate(Noun):
+    """What a plan will cost, line by line, at the prices of `as_of`."""
+
+    lines: tuple[CostLine, ...]
+    total_usd: Usd
+    as_of: str
+
+
+class Frame(Noun):
+    """An image handed to the provider: somebody's https url, or a key in our library."""
+
+    url: str | None = None
+    key: str | None = None
+    media_type: str | None = None
+
+
+class RenderPlan(Noun):
+    """A request with every choice made. `duration` is None where the source clip decides it."""
+
+    operation: Operation
+    task: Literal["text-to-video", "image-to-video", "reference-to-video", "edit", "extend"]
+    provider: str
+    quality_mode: str
+    model: str
+    prompt: str | None
+    duration: int | None = None
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+    image: Frame | None = None
+    last_frame: Frame | None = None
+    references: tuple[Frame, ...] = ()
+    source_video_url: str | None = None
+    first_frame_prompt: str | None = None
+    image_model: str | None = None
+    image_quality: str | None = None
+    image_resolution: str | None = None
+    remaster: bool = False
+    estimate: Estimate
+    warnings: tuple[str, ...] = ()
+
+
+class Attempt(Noun):
+    """One permit to POST, and what came of it.
+
+    `outcome` is `submitting` from the moment the permit is taken; only an answer that proves
+    something moves it on. `has_ended` says that the provider itself gave up the job this POST
+    started; `cost_ticks` what it billed; `repeats` how many postponed tries this one stands for.
+    """
+
+    number: int
+    permitted_at: datetime
+    lease_until: datetime
+    request_id: str | None = None
+    outcome: Literal["submitting", "accepted", "refused", "not_sent", "unknown", "abandoned"]
+    settled_at: datetime | None = None
+    message: str | None = None
+    repeats: int = 0
+    has_ended: bool = False
+    cost_ticks: int | None = None
+
+
+class Moment(Noun):
+    """A status, and when the render reached it."""
+
+    status: Status
+    at: datetime
+
+
+class Delivery(Noun):
+    """Where the provider says the finished clip is, and what it says about it."""
+
+    url: str
+    model: str | None = None
+    seconds: float | None = None
+
+
+class Clip(Noun):
+    """A finished MP4 in the library. Sizes are bytes and pixels; `seconds` is its real length."""
+
+    key: str
+    sidecar_key: str
+    bytes: int
+    sha256: str
+    seconds: float
+    width: int
+    height: int
+    video_codec: str
+    audio_codec: str | None = None
+
+
+class Failure(Noun):
+    """Why a render ended badly: the error's class, its words, and the provider's own code."""
+
+    error: str
+    message: str
+    code: str | None = None
+
+
+class Caught(BaseModel):
+    """What Step Functions' Catch adds to the state's input."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    Error: str
+    Cause: str = ""
+
+
+class Render(Noun):
+    """One provider job in flight: the document that travels the state machine, and its record.
+
+    `version` rises with every write of the record; a write from an older one is refused.
+    """
+
+    render_id: Id
+    clip_id: Id
+    pipeline_request_id: Id
+    plan: RenderPlan
+    caller: str
+    request_sha256: str
+    created_at: datetime
+    purpose: str | None = None
+    ref_code: str | None = None
+    remaster_from_request_id: str | None = None
+
+    status: Status = "planned"
+    version: int = 0
+    executions: int = 1
+    wait_seconds: int = 0
+    timeline: tuple[Moment, ...] = ()
+
+    attempts: tuple[Attempt, ...] = ()
+    postponements: int = 0
+    job: dict[str, JsonValue] | None = None
+    submitted_at: datetime | None = None
+    deadline: datetime | None = None
+    progress: int | None = None
+    missing_since: datetime | None = None
+    polls: int = 0
+
+    delivery: Delivery | None = None
+    copies: int = 0
+    crashes: int = 0
+    clip: Clip | None = None
+    failure: Failure | None = None
+    announced: Status | None = None
+
+    caught: Caught | None = None
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The newest permit, if one was ever taken."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def entry_id(self) -> str:
+        """The manifest key within the film: `clipId::qualityMode`."""
+        return f"{self.clip_id}::{self.plan.quality_mode}"
+
+    @property
+    def order(self) -> str:
+        """Sorts renders of one entry by when they were asked for."""
+        return f"{self.created_at.isoformat(timespec='microseconds')}#{self.render_id}"
+
+    @property
+    def cost_ticks(self) -> int | None:
+        """What the provider says it billed for all attempts, in ticks."""
+        known = [a.cost_ticks for a in self.attempts if a.cost_ticks is not None]
+        return sum(known) if known else None
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of the job in flight."""
+        return request_id(self.job)
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What the provider says it billed, in dollars."""
+        return None if self.cost_ticks is None else Decimal(self.cost_ticks) / TICKS_PER_USD
+
+    def having(self, now: datetime, status: Status | None = None, **changes: Any) -> Render:
+        """A copy with `changes`; a new status is added to the timeline."""
+        if status is not None and status != self.status:
+            changes["timeline"] = (*self.timeline, Moment(status=status, at=now))
+        return self.model_copy(update={"status": status or self.status, **changes})
+
+
+def request_id(job: Mapping[str, Any] | None) -> str | None:
+    """The provider's id of a job, as a person would need it to find the job again."""
+    found = job and job.get("requestId")
+    return found if isinstance(found, str) else None
+
+
+class ManifestEntry(Noun):
+    """One finished clip of a film, under `id::qualityMode`."""
+
+    id: str
+    pipeline_request_id: str
+    quality_mode: str
+    render_id: str
+    status: Status
+    generation_kind: str
+    request_id: str | None
+    url: str
+    temporary_url: str | None
+    duration: float
+    resolution: str
+    model: str
+    model_served: str | None = None
+    sha256: str
+    estimated_cost_usd: Usd
+    cost_usd: Usd | None = None
+    purpose: str | None = None
+    ref_code: str | None = None
+    remaster_from_request_id: str | None = None
+    requested_at: datetime
+    updated_at: datetime

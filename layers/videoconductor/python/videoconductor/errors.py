@@ -1,0 +1,216 @@
+"""Every way a render can go wrong, drawn once.
+
+VideoConductorError
+├── InvalidRequest          the request is at fault: nothing was written, nothing was spent
+├── CallerUnknown           nobody vouches for the caller
+├── RenderNotFound          no render has this id
+├── IdempotencyConflict     the same Idempotency-Key came with another request
+├── NotAllowed              the render's state rules the command out
+├── RenderExists            a render of this id is on record already
+├── KeyTaken                an object stands under this key already
+├── RecordChanged           somebody else wrote the record first: read it again
+├── ManifestUnavailable     DynamoDB failed us: the machine retries
+├── LibraryUnavailable      S3 failed us: the machine retries
+├── EventsUnavailable       EventBridge failed us: the machine retries
+├── NotSetGoing             a decision is on record, but its execution did not start: resume
+├── MachineUnavailable      Step Functions failed us: the caller may ask again
+├── ProviderUnavailable     a poll got no usable answer: poll again
+│   ├── KeyRefused          the provider refused the key on a poll: read it anew, poll again
+│   └── JobNotFound         the provider does not know a job it accepted: grace, then stalled
+├── NotSent                 a POST that provably reached nobody: it may be sent again
+│   └── RateLimited         a POST the provider refused for its rate: it may be sent again
+├── SubmitUnknown           a POST that may have been accepted: a person resolves it
+├── RenderStalled           the deadline passed while the job may still finish
+├── RenderCancelled         somebody cancelled the wait
+├── CopyInterrupted         the transfer of a finished clip broke: the whole copy is retried
+├── UrlExpired              the clip's url no longer works: poll for a fresh one
+└── RenderFailed            final
+    ├── RenderRefused       the provider refused the POST; nothing was accepted
+    │   └── OutOfCredits    refused because the account has no money left
+    ├── ModerationRejected  made, withheld, and usually billed
+    ├── RenderExpired       the provider dropped the job
+    ├── NotAClip            what was delivered is not a playable MP4
+    ├── SourceNotAllowed    the clip's url points somewhere we do not fetch from
+    ├── ClipConflict        another file stands where this clip belongs; both are kept
+    └── CopyFailed          every copy failed; the job can be attached again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+class VideoConductorError(Exception):
+    """Root of the tree."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a request: the field, what it held, why not, and what it may hold."""
+
+    field: str
+    value: Any
+    message: str
+    choices: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        text = f"{self.field}: {_shown(self.value)} {self.message}"
+        return f"{text}; choose one of: {', '.join(self.choices)}" if self.choices else text
+
+
+def _shown(value: Any) -> str:
+    # What is long enough to be cut is cut first: a repr of megabytes takes its time.
+    text = repr(value[:80] if isinstance(value, str | bytes | list | tuple) else value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+class InvalidRequest(VideoConductorError):
+    """The request is at fault: nothing was written, nothing was spent."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+    @classmethod
+    def of(
+        cls, field: str, value: Any, message: str, choices: Sequence[str] = ()
+    ) -> InvalidRequest:
+        """An InvalidRequest with a single problem."""
+        return cls([Problem(field, value, message, tuple(choices))])
+
+
+class CallerUnknown(VideoConductorError):
+    """Nobody vouches for the caller."""
+
+
+class RenderNotFound(VideoConductorError):
+    """No render has this id."""
+
+
+class IdempotencyConflict(VideoConductorError):
+    """The same Idempotency-Key came with another request."""
+
+
+class NotAllowed(VideoConductorError):
+    """The render's state rules the command out."""
+
+
+class RenderExists(VideoConductorError):
+    """A render of this id is on record already: nothing was written."""
+
+
+class KeyTaken(VideoConductorError):
+    """An object stands under this key already: nothing was written."""
+
+
+class RecordChanged(VideoConductorError):
+    """Somebody else wrote the record first: read it again."""
+
+
+class ManifestUnavailable(VideoConductorError):
+    """DynamoDB failed us: the machine retries."""
+
+
+class LibraryUnavailable(VideoConductorError):
+    """S3 failed us: the machine retries."""
+
+
+class EventsUnavailable(VideoConductorError):
+    """EventBridge failed us: the machine retries."""
+
+
+class NotSetGoing(VideoConductorError):
+    """A decision is on record, but its execution did not start: resume."""
+
+
+class MachineUnavailable(VideoConductorError):
+    """Step Functions failed us: the caller may ask again."""
+
+
+class ProviderUnavailable(VideoConductorError):
+    """A poll got no usable answer: poll again."""
+
+
+class KeyRefused(ProviderUnavailable):
+    """The provider refused the key on a poll: read it anew, poll again."""
+
+
+class JobNotFound(ProviderUnavailable):
+    """The provider does not know a job it accepted: grace, then stalled."""
+
+
+class NotSent(VideoConductorError):
+    """A POST that provably reached nobody: it may be sent again."""
+
+
+class RateLimited(NotSent):
+    """A POST the provider refused for its rate: it may be sent again."""
+
+    def __init__(self, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class SubmitUnknown(VideoConductorError):
+    """A POST that may have been accepted: a person resolves it."""
+
+
+class RenderStalled(VideoConductorError):
+    """The deadline passed while the job may still finish."""
+
+
+class RenderCancelled(VideoConductorError):
+    """Somebody cancelled the wait."""
+
+
+class CopyInterrupted(VideoConductorError):
+    """The transfer of a finished clip broke: the whole copy is retried."""
+
+
+class UrlExpired(VideoConductorError):
+    """The clip's url no longer works: poll for a fresh one."""
+
+
+class RenderFailed(VideoConductorError):
+    """Final. `code` is the provider's own, `cost_ticks` (10^10 a dollar) what it says it billed."""
+
+    def __init__(
+        self, message: str, *, code: str | None = None, cost_ticks: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.cost_ticks = cost_ticks
+
+
+class RenderRefused(RenderFailed):
+    """The provider refused the POST; nothing was accepted."""
+
+
+class OutOfCredits(RenderRefused):
+    """Refused because the account has no money left."""
+
+
+class ModerationRejected(RenderFailed):
+    """Made, withheld, and usually billed."""
+
+
+class RenderExpired(RenderFailed):
+    """The provider dropped the job."""
+
+
+class NotAClip(RenderFailed):
+    """What was delivered is not a playable MP4."""
+
+
+class SourceNotAllowed(RenderFailed):
+    """The clip's url points somewhere we do not fetch from."""
+
+
+class ClipConflict(RenderFailed):
+    """Another file stands where this clip belongs; both are kept."""
+
+
+class CopyFailed(RenderFailed):
+    """Every copy failed; the job can be attached again."""

@@ -1,0 +1,116 @@
+"""What each provider model can do and what it costs: the typed form of `presets/models.json`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from videoconductor.errors import InvalidRequest
+
+Task = Literal[
+    "text-to-video",
+    "image-to-video",
+    "reference-to-video",
+    "edit",
+    "extend",
+    "text-to-image",
+    "image-edit",
+]
+Resolution = Literal["480p", "720p", "1080p"]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class TaskLimits(_Row):
+    """The bounds of one task on one model; seconds of the result unless the name says source."""
+
+    min_seconds: int | None = Field(default=None, alias="minSeconds")
+    max_seconds: int | None = Field(default=None, alias="maxSeconds")
+    min_source_seconds: Decimal | None = Field(default=None, alias="minSourceSeconds")
+    max_source_seconds: Decimal | None = Field(default=None, alias="maxSourceSeconds")
+    max_references: int | None = Field(default=None, alias="maxReferences")
+    resolutions: tuple[str, ...] | None = None
+
+
+class Prices(_Row):
+    """US dollars, each per the unit in its name."""
+
+    per_second: dict[str, Decimal] = Field(default_factory=dict, alias="perSecond")
+    per_image: dict[str, Decimal] = Field(default_factory=dict, alias="perImage")
+    per_input_image: Decimal = Field(default=Decimal(0), alias="perInputImage")
+    per_input_second: Decimal = Field(default=Decimal(0), alias="perInputSecond")
+
+
+class Model(_Row):
+    """One row of `models.json`: operations, limits and prices, dated, with their source."""
+
+    provider: str
+    produces: Literal["video", "image"]
+    aliases: tuple[str, ...] = ()
+    tasks: dict[Task, TaskLimits]
+    resolutions: tuple[str, ...]
+    aspect_ratios: tuple[str, ...] = Field(alias="aspectRatios")
+    qualities: tuple[str, ...] = ()
+    last_frame: bool = Field(default=False, alias="lastFrame")
+    first_frame_with_references: bool = Field(default=False, alias="firstFrameWithReferences")
+    prices: Prices
+    notes: str | None = None
+    as_of: str = Field(alias="asOf")
+    source: str
+
+    @model_validator(mode="after")
+    def _is_priced(self) -> Self:
+        if self.produces == "video" and not set(self.resolutions) <= set(self.prices.per_second):
+            raise ValueError("every resolution needs a price per second")
+        if self.produces == "image" and not self.prices.per_image:
+            raise ValueError("an image model needs a price per image")
+        return self
+
+    def resolutions_for(self, task: Task) -> tuple[str, ...]:
+        """The resolutions this model offers for `task`; a task may narrow the model's own list."""
+        return self.tasks[task].resolutions or self.resolutions
+
+
+class Retired(_Row):
+    """A model that is gone, and the one that answers in its place."""
+
+    replaced_by: str = Field(alias="replacedBy")
+    quality: str | None = None
+    on: str
+    source: str
+
+
+class ModelCatalog(_Row):
+    """Everything in `models.json`."""
+
+    schema_version: str = Field(alias="schemaVersion")
+    currency: Literal["USD"]
+    models: dict[str, Model]
+    retired: dict[str, Retired]
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCatalog:
+        """Parse the text of `models.json`; a malformed row raises pydantic's ValidationError."""
+        return cls.model_validate_json(text)
+
+    def find(
+        self, name: str, *, produces: str = "video", field: str = "model"
+    ) -> tuple[str, Model, Retired | None]:
+        """The canonical name and row for `name`, and what it retired from, if it did.
+
+        Raises InvalidRequest, naming the models there are, for one nobody knows.
+        """
+        retired = self.retired.get(name)
+        wanted = retired.replaced_by if retired else name
+        for known, row in self.models.items():
+            if row.produces == produces and (wanted == known or wanted in row.aliases):
+                return known, row, retired
+        raise InvalidRequest.of(field, name, "is not a model we know", choices=self.names(produces))
+
+    def names(self, produces: str = "video") -> list[str]:
+        """Names of the models in force that make videos (or images), in the file's order."""
+        return [name for name, row in self.models.items() if row.produces == produces]
