@@ -1,0 +1,56 @@
+"""The contract of a video provider: two calls and an opaque job. It never sleeps or retries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from videoconductor.clip import Frame, RenderPlan
+
+Job = dict[str, JsonValue]
+FrameUrl = Callable[[Frame], str]
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Not finished; `progress` is 0 to 100 where the provider says."""
+
+    progress: int | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Finished: where the clip is, which model made it, what it cost in ticks (10^10 a dollar)."""
+
+    url: str
+    model: str | None = None
+    seconds: float | None = None
+    cost_ticks: int | None = None
+
+
+class Provider(Protocol):
+    """A video API."""
+
+    def start(self, plan: RenderPlan, frame_url: FrameUrl, trace: str) -> Job:
+        """Send the one POST that costs money, and return the job's handle.
+
+        `frame_url` gives the url under which a frame is handed over; `trace` names the attempt in
+        the provider's logs. Raises NotSent or RateLimited when nothing was accepted and it may be
+        sent again, RenderRefused when nothing was accepted and it may not, SubmitUnknown otherwise.
+        """
+        ...
+
+    def poll(self, job: Job) -> Pending | Ready:
+        """Ask once how the job stands.
+
+        Raises ProviderUnavailable (or KeyRefused, JobNotFound) when the answer says nothing about
+        the job, RenderFailed when it says that no clip will come.
+        """
+        ...
+
+    def attach(self, request_id: str) -> Job:
+        """The handle of a job whose request id somebody found again."""
+        ...
