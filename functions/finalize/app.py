@@ -1,0 +1,18 @@
+"""State `Finalize`: copy the clip into the library, enter it into the manifest, announce it."""
+
+from videoconductor import wiring, workflow
+from videoconductor.clip import Render
+from videoconductor.task import task
+
+
+@task
+def handler(render: Render) -> Render:
+    return workflow.finalize(
+        render,
+        wiring.manifest(),
+        wiring.library(),
+        wiring.downloads(),
+        wiring.events(),
+        wiring.pace(),
+        wiring.now,
+    )

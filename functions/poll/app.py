@@ -1,0 +1,16 @@
+"""State `Poll`: has the provider finished?"""
+
+from videoconductor import wiring, workflow
+from videoconductor.clip import Render
+from videoconductor.task import task
+
+
+@task
+def handler(render: Render) -> Render:
+    return workflow.poll(
+        render,
+        wiring.manifest(),
+        wiring.provider(render.plan.provider),
+        wiring.pace(),
+        wiring.now,
+    )

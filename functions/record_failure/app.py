@@ -1,0 +1,12 @@
+"""State `RecordFailure`: bring a render whose state raised an error to rest, or send it on."""
+
+from videoconductor import wiring, workflow
+from videoconductor.clip import Render
+from videoconductor.task import task
+
+
+@task
+def handler(render: Render) -> Render:
+    return workflow.record_failure(
+        render, wiring.manifest(), wiring.events(), wiring.pace(), wiring.now
+    )

@@ -1,0 +1,47 @@
+"""Door: what a person decides about a render: cancel, attach, retry, resume, abandon."""
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from videoconductor import door, intake, views, wiring
+from videoconductor.clip import Render
+
+app = door.application()
+
+
+@app.post("/v1/videos/<render_id>/cancel")
+def cancel(render_id: str) -> Response[str]:
+    return _answer(wiring.conductor().cancel(render_id))
+
+
+@app.post("/v1/videos/<render_id>/attach")
+def attach(render_id: str) -> Response[str]:
+    wanted = intake.attachment(door.body_text(app, default="{}"))
+    return _answer(wiring.conductor().attach(render_id, wanted.request_id))
+
+
+@app.post("/v1/videos/<render_id>/retry")
+def retry(render_id: str) -> Response[str]:
+    wanted = intake.retrial(door.body_text(app, default="{}"))
+    may_charge_twice = wanted.may_charge_twice
+    return _answer(wiring.conductor().retry(render_id, may_charge_twice=may_charge_twice))
+
+
+@app.post("/v1/videos/<render_id>/resume")
+def resume(render_id: str) -> Response[str]:
+    return _answer(wiring.conductor().resume(render_id))
+
+
+@app.post("/v1/videos/<render_id>/abandon")
+def abandon(render_id: str) -> Response[str]:
+    return _answer(wiring.conductor().abandon(render_id))
+
+
+def _answer(render: Render) -> Response[str]:
+    return door.answer(views.detail(render, wiring.presigned_url))
+
+
+@door.logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    return app.resolve(event, context)

@@ -1,0 +1,18 @@
+"""State `Start`: send the POST that costs money, once."""
+
+from videoconductor import wiring, workflow
+from videoconductor.clip import Render
+from videoconductor.task import task
+
+
+@task
+def handler(render: Render) -> Render:
+    return workflow.start(
+        render,
+        wiring.manifest(),
+        wiring.library(),
+        wiring.provider(render.plan.provider),
+        wiring.pace(),
+        wiring.now,
+        wiring.jitter(),
+    )

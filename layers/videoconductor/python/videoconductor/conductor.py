@@ -1,0 +1,314 @@
+"""What people and programs may ask of renders: accept one, cancel, attach, retry, abandon."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from videoconductor import inputs, planning
+from videoconductor.clip import (
+    SETTLED,
+    Attempt,
+    ClipRequest,
+    Failure,
+    Frame,
+    Render,
+    RenderPlan,
+)
+from videoconductor.errors import (
+    IdempotencyConflict,
+    InvalidRequest,
+    MachineUnavailable,
+    NotAllowed,
+    NotSetGoing,
+    RenderExists,
+    RenderNotFound,
+)
+from videoconductor.models import ModelCatalog
+from videoconductor.planning import PlanDefaults
+from videoconductor.providers import Job
+from videoconductor.quality import QualityModes
+
+if TYPE_CHECKING:
+    from videoconductor.library import Library
+    from videoconductor.machine import Machine
+    from videoconductor.manifest import Manifest
+
+MAX_KEY_CHARACTERS = 255
+_ASSUMED_ROLE = re.compile(r"(arn:[^:]+:sts::[^:]*:assumed-role/(.+))/[^/]+")
+
+
+@dataclass(frozen=True)
+class Conductor:
+    """The commands, with everything they need handed in."""
+
+    modes: QualityModes
+    models: ModelCatalog
+    defaults: PlanDefaults
+    manifest: Manifest
+    library: Library
+    machine: Machine
+    announce: Callable[[Render], Render]
+    attach_job: Callable[[str, str], Job]
+    poll_timeout: float
+    new_id: Callable[[], str]
+    clock: Callable[[], datetime]
+
+    def accept(self, request: ClipRequest, caller: str, key: str | None = None) -> Render:
+        """Put a request on record and set it in motion; with the same key, only once.
+
+        Returns the render as first put on record. Raises InvalidRequest, IdempotencyConflict when
+        the key came with another request, ManifestUnavailable, LibraryUnavailable, NotSetGoing.
+        """
+        digest = request_sha256(request)
+        render_id = self.new_id() if key is None else _derived_id(caller, _checked_key(key))
+        if key is not None:
+            # Before planning: a repetition is answered as the first was, whatever presets say now.
+            with suppress(RenderNotFound):
+                return self._again(self.manifest.read(render_id), digest)
+        plan = planning.plan(request, self.modes, self.models, self.defaults)
+        _refuse_what_is_not_built(request, plan)
+        clip_id = request.clip_id or render_id
+        film = request.pipeline_request_id or "default"
+        render = Render(
+            render_id=render_id,
+            clip_id=clip_id,
+            pipeline_request_id=film,
+            plan=self._with_kept_frames(plan, film, clip_id, render_id),
+            caller=caller,
+            request_sha256=digest,
+            created_at=self.clock(),
+            purpose=request.purpose,
+            ref_code=request.ref_code,
+            remaster_from_request_id=request.remaster_from_request_id,
+        )
+        try:
+            render = self.manifest.create(render)
+        except RenderExists:
+            return self._again(self.manifest.read(render_id), digest)
+        return self._started(render)
+
+    def cancel(self, render_id: str) -> Render:
+        """Stop waiting for a render. A job that xAI accepted goes on and may be billed.
+
+        Raises RenderNotFound, or NotAllowed when it has come to rest already.
+        """
+
+        def cancelled(latest: Render) -> Render:
+            if latest.status == "cancelled":
+                return latest
+            if latest.status in SETTLED:
+                raise NotAllowed(f"the render is {latest.status} already")
+            failure = Failure(error="RenderCancelled", message="cancelled on request")
+            return latest.having(self.clock(), "cancelled", failure=failure, wait_seconds=0)
+
+        return self.manifest.update(render_id, cancelled)
+
+    def attach(self, render_id: str, request_id: str | None = None) -> Render:
+        """Take up the wait for a job again: the one on record, or one somebody found.
+
+        Raises RenderNotFound, NotAllowed when the render is under way or finished, InvalidRequest
+        when there is no request id to attach.
+        """
+
+        def attached(latest: Render) -> Render:
+            if latest.status not in SETTLED - {"finalized"}:
+                raise NotAllowed(f"the render is {latest.status}: there is nothing to attach")
+            job = self.attach_job(latest.plan.provider, request_id) if request_id else latest.job
+            if job is None:
+                raise InvalidRequest.of("requestId", None, "is required: none is on record")
+            now = self.clock()
+            unseen = Attempt(number=1, permitted_at=now, lease_until=now, outcome="unknown")
+            return latest.having(
+                now,
+                "rendering",
+                job=job,
+                # Whether that is the job of a POST nobody saw the answer of, its clip will show.
+                attempts=latest.attempts or (unseen,),
+                submitted_at=latest.submitted_at or now,
+                deadline=now + timedelta(seconds=self.poll_timeout),
+                executions=latest.executions + 1,
+                missing_since=None,
+                delivery=None,
+                copies=0,
+                failure=None,
+                announced=None,
+                wait_seconds=1,
+            )
+
+        return self._set_going(render_id, attached)
+
+    def retry(self, render_id: str, *, may_charge_twice: bool = False) -> Render:
+        """Allow one more POST for a render that came to nothing.
+
+        Where the last POST may have been accepted, or its job may still finish, that can mean
+        paying again, and has to be said: `may_charge_twice`. Raises RenderNotFound, NotAllowed.
+        """
+
+        def retried(latest: Render) -> Render:
+            if latest.status not in SETTLED - {"finalized"}:
+                raise NotAllowed(f"the render is {latest.status}: there is nothing to retry")
+            if not may_charge_twice and _may_still_cost(latest):
+                raise NotAllowed(
+                    f"the render is {latest.status} and may have been paid for: attach its "
+                    "request id, or retry with mayChargeTwice"
+                )
+            now = self.clock()
+            return latest.having(
+                now,
+                "planned",
+                attempts=tuple(
+                    attempt.model_copy(update={"outcome": "abandoned", "settled_at": now})
+                    if attempt.outcome in {"unknown", "submitting"}
+                    else attempt
+                    for attempt in latest.attempts
+                ),
+                postponements=0,
+                job=None,
+                submitted_at=None,
+                deadline=None,
+                progress=None,
+                executions=latest.executions + 1,
+                missing_since=None,
+                delivery=None,
+                copies=0,
+                failure=None,
+                announced=None,
+                wait_seconds=0,
+            )
+
+        return self._set_going(render_id, retried)
+
+    def resume(self, render_id: str) -> Render:
+        """Give a render that is under way a new execution, in case its own is gone.
+
+        Harmless at any time: an execution that was overtaken steps aside, and no POST is sent
+        that the old one might have sent. Raises RenderNotFound, NotAllowed when it is at rest.
+        """
+
+        def resumed(latest: Render) -> Render:
+            if latest.status in SETTLED:
+                raise NotAllowed(f"the render is {latest.status}: there is nothing to resume")
+            return latest.having(self.clock(), executions=latest.executions + 1)
+
+        return self._set_going(render_id, resumed)
+
+    def abandon(self, render_id: str) -> Render:
+        """Give up a render that nobody can account for. Raises RenderNotFound, NotAllowed."""
+
+        def abandoned(latest: Render) -> Render:
+            if latest.status not in {"submit_unknown", "stalled"}:
+                raise NotAllowed(f"the render is {latest.status}: there is nothing to abandon")
+            failure = Failure(error="Abandoned", message=f"given up while {latest.status}")
+            return latest.having(self.clock(), "failed", failure=failure)
+
+        return self.announce(self.manifest.update(render_id, abandoned))
+
+    def _again(self, render: Render, digest: str) -> Render:
+        if render.request_sha256 != digest:
+            raise IdempotencyConflict("this Idempotency-Key came with another request before")
+        # The first caller may have died between the record and the execution.
+        if render.status == "planned" and not render.attempts and render.executions == 1:
+            return self._started(render)
+        return render
+
+    def _set_going(self, render_id: str, change: Callable[[Render], Render]) -> Render:
+        return self._started(self.manifest.update(render_id, change))
+
+    def _started(self, render: Render) -> Render:
+        try:
+            self.machine.start(render)
+        except MachineUnavailable as problem:
+            # It may have started after all: to ask for another render could pay for two.
+            raise NotSetGoing(
+                f"render {render.render_id} is on record, but may not be under way: "
+                "resume it instead of asking again"
+            ) from problem
+        return render
+
+    def _with_kept_frames(
+        self, plan: RenderPlan, film: str, clip_id: str, render_id: str
+    ) -> RenderPlan:
+        """The plan with inline images moved into the library: state documents stay small."""
+
+        def kept(frame: Frame | None, name: str) -> Frame | None:
+            if frame is None or frame.url is None or not frame.url.startswith("data:"):
+                return frame
+            media_type, content = inputs.inline_image(frame.url)
+            name = f"{render_id}-{name}-{hashlib.sha256(content).hexdigest()[:16]}"
+            key = self.library.put_frame(film, clip_id, name, media_type, content)
+            return Frame(key=key, media_type=media_type)
+
+        return plan.model_copy(
+            update={
+                "image": kept(plan.image, "first"),
+                "last_frame": kept(plan.last_frame, "last"),
+                "references": tuple(
+                    kept(frame, f"reference-{number}")
+                    for number, frame in enumerate(plan.references)
+                ),
+            }
+        )
+
+
+def request_sha256(request: ClipRequest) -> str:
+    """A fingerprint of what was asked, the same however it was spelt."""
+    fields = request.model_dump(mode="json", exclude_defaults=True)
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def _derived_id(caller: str, key: str) -> str:
+    identity = [principal(caller), key]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+
+
+def principal(caller: str) -> str:
+    """Who a caller is from one session to the next.
+
+    A role's session name changes with every process that assumes it, so it does not count; but
+    behind a role of IAM Identity Center it is the person's own name, and does.
+    """
+    match = _ASSUMED_ROLE.fullmatch(caller)
+    return match[1] if match and not match[2].startswith("AWSReservedSSO_") else caller
+
+
+def _checked_key(key: str) -> str:
+    if not 0 < len(key) <= MAX_KEY_CHARACTERS or not key.isprintable():
+        raise InvalidRequest.of(
+            "Idempotency-Key", key, f"must have 1 to {MAX_KEY_CHARACTERS} printable characters"
+        )
+    return key
+
+
+def _may_still_cost(render: Render) -> bool:
+    """Whether the newest POST may have been accepted without its job having ended.
+
+    For those before it that was settled, or consented to, when the newest was allowed.
+    """
+    newest = render.attempt
+    if newest is None or newest.outcome in {"refused", "not_sent"}:
+        return False
+    return not (newest.outcome == "accepted" and newest.has_ended)
+
+
+def _refuse_what_is_not_built(request: ClipRequest, plan: RenderPlan) -> None:
+    if plan.first_frame_prompt is not None:
+        raise InvalidRequest.of(
+            "firstFramePrompt",
+            plan.first_frame_prompt,
+            "cannot be used yet: stills are not generated; give imageUrl",
+        )
+    if request.callback_url is not None:
+        raise InvalidRequest.of(
+            "callbackUrl", request.callback_url, "cannot be used yet: listen for ClipReady events"
+        )
+    if request.thumbnail is not None and request.thumbnail.get("enabled") is not False:
+        raise InvalidRequest.of(
+            "thumbnail", request.thumbnail, "cannot be used yet: thumbnails are not made"
+        )

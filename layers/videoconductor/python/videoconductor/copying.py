@@ -1,0 +1,95 @@
+"""Bringing a finished clip into the library: whole and playable, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING
+
+from videoconductor.clip import Clip, Render
+from videoconductor.errors import ClipConflict, CopyInterrupted, KeyTaken, NotAClip, UrlExpired
+from videoconductor.mp4 import Mp4Facts, Mp4Inspector
+
+if TYPE_CHECKING:
+    from videoconductor.download import Downloads
+    from videoconductor.library import Library
+
+
+def copy(record: Render, library: Library, downloads: Downloads) -> Clip:
+    """Stream the delivered MP4 into the library, or find that an earlier run has.
+
+    Raises UrlExpired, CopyInterrupted, LibraryUnavailable (run again), NotAClip,
+    SourceNotAllowed, or ClipConflict when another file stands there; both are kept then.
+    """
+    key, scan = library.clip_key(record), _Scan()
+    try:
+        with _delivered(record, downloads) as chunks:
+            library.put_clip(key, scan.watch(chunks))
+    except KeyTaken:
+        return _contested(record, library, downloads, scan.clip(key, library.sidecar_key(record)))
+    except (UrlExpired, CopyInterrupted):
+        # What stands under the key was whole when it was put there, by an earlier run of this.
+        if not library.exists(key):
+            raise
+        return _standing(record, library)
+    return scan.clip(key, library.sidecar_key(record))
+
+
+def _delivered(record: Render, downloads: Downloads) -> AbstractContextManager[Iterator[bytes]]:
+    assert record.delivery is not None
+    return downloads.open(record.delivery.url)
+
+
+def _standing(record: Render, library: Library) -> Clip:
+    """The clip that stands in the library already. Raises NotAClip or CopyInterrupted if none."""
+    key, scan = library.clip_key(record), _Scan()
+    for _ in scan.watch(library.read(key)):
+        pass
+    return scan.clip(key, library.sidecar_key(record))
+
+
+def _contested(record: Render, library: Library, downloads: Downloads, ours: Clip) -> Clip:
+    """An object stands where the clip belongs. The same file is success; both others are kept."""
+    with suppress(NotAClip, CopyInterrupted):
+        if _standing(record, library).sha256 == ours.sha256:
+            return ours
+    beside = library.conflict_key(record, ours.sha256)
+    with suppress(KeyTaken), _delivered(record, downloads) as chunks:
+        library.put_clip(beside, _Scan().watch(chunks))
+    raise ClipConflict(f"{ours.key} holds another file; this one is {beside}", code="conflict")
+
+
+class _Scan:
+    """Hash, size and MP4 structure of bytes that pass by.
+
+    `watch` raises NotAClip after the last chunk but before its end, so nothing gets committed.
+    """
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._inspector = Mp4Inspector()
+        self._bytes = 0
+        self._facts: Mp4Facts | None = None
+
+    def watch(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._inspector.feed(chunk)
+            self._sha256.update(chunk)
+            self._bytes += len(chunk)
+            yield chunk
+        self._facts = self._inspector.facts()
+
+    def clip(self, key: str, sidecar_key: str) -> Clip:
+        assert self._facts is not None
+        return Clip(
+            key=key,
+            sidecar_key=sidecar_key,
+            bytes=self._bytes,
+            sha256=self._sha256.hexdigest(),
+            seconds=self._facts.seconds,
+            width=self._facts.width,
+            height=self._facts.height,
+            video_codec=self._facts.video_codec,
+            audio_codec=self._facts.audio_codec,
+        )

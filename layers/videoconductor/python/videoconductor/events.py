@@ -1,0 +1,50 @@
+"""EventBridge: what became of a render, in the past tense."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from videoconductor.clip import Status
+from videoconductor.errors import EventsUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+SOURCE = "videoconductor"
+# One event type for each status in which a render can come to rest.
+DETAIL_TYPES: dict[Status, str] = {
+    "finalized": "ClipReady",
+    "failed": "ClipFailed",
+    "cancelled": "ClipFailed",
+    "stalled": "RenderStalled",
+    "submit_unknown": "SubmitUnknown",
+}
+
+
+class Events:
+    """The application's event bus."""
+
+    def __init__(self, bus: str, client: EventBridgeClient) -> None:
+        self._bus = bus
+        self._client = client
+
+    def publish(self, status: Status, detail: dict[str, Any]) -> None:
+        """Announce that a render came to rest in `status`. Raises EventsUnavailable."""
+        try:
+            reply = self._client.put_events(
+                Entries=[
+                    {
+                        "EventBusName": self._bus,
+                        "Source": SOURCE,
+                        "DetailType": DETAIL_TYPES[status],
+                        "Detail": json.dumps(detail, ensure_ascii=False),
+                    }
+                ]
+            )
+        except (BotoCoreError, ClientError) as problem:
+            raise EventsUnavailable(f"EventBridge: {type(problem).__name__}") from problem
+        if reply["FailedEntryCount"]:
+            raise EventsUnavailable(f"EventBridge: {reply['Entries'][0].get('ErrorCode')}")

@@ -1,0 +1,175 @@
+"""The S3 bucket of clips and frames, and the only code that names keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from videoconductor.clip import Render
+from videoconductor.errors import KeyTaken, LibraryUnavailable
+from videoconductor.inputs import IMAGE_SUFFIXES
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+PART_BYTES = 8 * 1024 * 1024
+FRAMES_PREFIX = "generated/images"
+_ALREADY_THERE = frozenset({"PreconditionFailed", "412"})
+_ABSENT = frozenset({"NoSuchKey", "NotFound", "404"})
+
+
+class Library:
+    """Clips, their sidecars and their frames. Nothing in it is ever overwritten."""
+
+    def __init__(self, bucket: str, s3: S3Client, prefix: str) -> None:
+        self._bucket = bucket
+        self._s3 = s3
+        self._prefix = prefix.strip("/")
+
+    def clip_key(self, render: Render) -> str:
+        """Where a render's MP4 goes: each attempt has a place of its own, from the second on."""
+        folder = f"{render.pipeline_request_id}/{render.clip_id}/{render.plan.quality_mode}"
+        number = render.attempt.number if render.attempt else 1
+        suffix = f"-{number}" if number > 1 else ""
+        return f"{self._prefix}/{folder}/{render.render_id}{suffix}.mp4"
+
+    def sidecar_key(self, render: Render) -> str:
+        """Where a render's sidecar JSON goes: beside its MP4."""
+        return self.clip_key(render).removesuffix("mp4") + "json"
+
+    def conflict_key(self, render: Render, sha256: str) -> str:
+        """Where an MP4 goes whose key another file holds."""
+        return self.clip_key(render).removesuffix("mp4") + f"{sha256[:16]}.mp4"
+
+    def put_frame(
+        self, pipeline_request_id: str, clip_id: str, name: str, media_type: str, content: bytes
+    ) -> str:
+        """Keep an image under `name` and return its key; the same image again changes nothing."""
+        key = f"{FRAMES_PREFIX}/{pipeline_request_id}/{clip_id}/{name}.{IMAGE_SUFFIXES[media_type]}"
+        with suppress(KeyTaken):
+            self._put(key, content, media_type)
+        return key
+
+    def put_clip(self, key: str, chunks: Iterable[bytes]) -> None:
+        """Write an MP4 as it arrives, holding PART_BYTES of it at most.
+
+        The object appears only when `chunks` ended without an exception. Raises KeyTaken when one
+        is there already, LibraryUnavailable when S3 fails; what `chunks` raises passes through.
+        """
+        parts = _parts(chunks)
+        part = next(parts, b"")
+        if len(part) < PART_BYTES:
+            self._put(key, part, "video/mp4")
+            return
+        with self._upload(key) as add:
+            while part:
+                add(part)
+                part = b""  # let go of this one before the next is gathered
+                part = next(parts, b"")
+
+    def put_sidecar(self, key: str, sidecar: dict[str, Any]) -> None:
+        """Write a clip's sidecar once; a second time changes nothing."""
+        text = json.dumps(sidecar, indent=2, ensure_ascii=False, default=str)
+        with suppress(KeyTaken):
+            self._put(key, text.encode(), "application/json")
+
+    def exists(self, key: str) -> bool:
+        """Whether an object stands under `key`."""
+        with _unavailable("HeadObject"):
+            try:
+                self._s3.head_object(Bucket=self._bucket, Key=key)
+            except ClientError as problem:
+                if _code(problem) in _ABSENT:
+                    return False
+                raise
+        return True
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """The bytes of an object, in chunks."""
+        with _unavailable("GetObject"):
+            body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
+            yield from body.iter_chunks(256 * 1024)
+
+    def presigned_url(self, key: str, seconds: int) -> str:
+        """A url that lets anybody who has it read `key` for so many seconds: a secret."""
+        return self._s3.generate_presigned_url(
+            "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=seconds
+        )
+
+    def uri(self, key: str) -> str:
+        """`s3://bucket/key`."""
+        return f"s3://{self._bucket}/{key}"
+
+    def _put(self, key: str, content: bytes, media_type: str) -> None:
+        with _unavailable("PutObject"):
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=content,
+                ContentType=media_type,
+                IfNoneMatch="*",
+            )
+
+    @contextmanager
+    def _upload(self, key: str) -> Iterator[Callable[[bytes], None]]:
+        """A multipart upload that is completed at the end of the block, or abandoned."""
+        named: Any = {"Bucket": self._bucket, "Key": key}
+        with _unavailable("CreateMultipartUpload"):
+            started = self._s3.create_multipart_upload(**named, ContentType="video/mp4")
+        named["UploadId"] = started["UploadId"]
+        done: list[CompletedPartTypeDef] = []
+
+        def add(part: bytes) -> None:
+            number = len(done) + 1
+            with _unavailable("UploadPart"):
+                uploaded = self._s3.upload_part(**named, PartNumber=number, Body=part)
+            done.append({"ETag": uploaded["ETag"], "PartNumber": number})
+
+        with ExitStack() as undo:
+            undo.callback(self._abandon, named)
+            yield add
+            with _unavailable("CompleteMultipartUpload"):
+                self._s3.complete_multipart_upload(
+                    **named, MultipartUpload={"Parts": done}, IfNoneMatch="*"
+                )
+            undo.pop_all()
+
+    def _abandon(self, upload: Any) -> None:
+        # What cannot be abandoned now, the bucket's lifecycle rule removes after a day.
+        with suppress(BotoCoreError, ClientError):
+            self._s3.abort_multipart_upload(**upload)
+
+
+def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Pieces of PART_BYTES or little more; S3 wants 5 MiB at least of all but the last."""
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size >= PART_BYTES:
+            part, held, size = b"".join(held), [], 0
+            yield part
+    if held:
+        yield b"".join(held)
+
+
+def _code(problem: ClientError) -> str:
+    return str(problem.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def _unavailable(call: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as problem:
+        if _code(problem) in _ALREADY_THERE:
+            raise KeyTaken from problem
+        raise LibraryUnavailable(f"S3 {call}: {_code(problem)}") from problem
+    except BotoCoreError as problem:
+        raise LibraryUnavailable(f"S3 {call}: {type(problem).__name__}") from problem

@@ -1,0 +1,51 @@
+"""What every state's function shares: a JSON document in, a Render through the verb, JSON out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from videoconductor.clip import Render
+from videoconductor.errors import VideoConductorError
+
+logger = Logger(service="videoconductor")
+metrics = Metrics(namespace="VideoConductor", service="videoconductor")
+
+Verb = Callable[[Render], Render]
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+def task(verb: Verb) -> Handler:
+    """Make a verb a Lambda handler that logs one line a state, keyed by render.
+
+    An error that is ours leaves by its class alone, for Lambda logs what it is handed: its words,
+    which may be the provider's, are on record. The document keeps the number of the execution it
+    came with, so that one that was overtaken meanwhile finds out at its next state.
+    """
+
+    @wraps(verb)
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        render = Render.model_validate(event)
+        logger.append_keys(renderId=render.render_id, function=context.function_name)
+        try:
+            after = verb(render)
+        except VideoConductorError as problem:
+            logger.warning("%s -> %s", render.status, type(problem).__name__)
+            _count(type(problem).__name__)
+            raise type(problem)(f"see the record of {render.render_id}") from None
+        logger.info("%s -> %s", render.status, after.status)
+        if after.status != render.status:
+            _count(after.status)
+        kept = {"caught": None, "executions": render.executions}
+        return after.model_copy(update=kept).model_dump(mode="json")
+
+    return handler
+
+
+def _count(name: str) -> None:
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+    metrics.flush_metrics()

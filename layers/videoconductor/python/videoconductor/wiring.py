@@ -1,0 +1,266 @@
+"""Puts the parts together: settings from the environment, and clients built at first use."""
+
+from __future__ import annotations
+
+import os
+import random
+import uuid
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from videoconductor import inputs, workflow
+from videoconductor.conductor import Conductor
+from videoconductor.download import Bounds, Downloads
+from videoconductor.errors import ProviderUnavailable
+from videoconductor.events import Events
+from videoconductor.library import Library
+from videoconductor.machine import Machine
+from videoconductor.manifest import Manifest
+from videoconductor.models import ModelCatalog
+from videoconductor.planning import PlanDefaults
+from videoconductor.providers import Job, Provider
+from videoconductor.providers.xai import Xai
+from videoconductor.quality import QualityModes
+from videoconductor.workflow import Pace
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider
+    from botocore.client import BaseClient
+
+# How long a key read from Secrets Manager is good for; a refused one is read anew at once.
+KEY_SECONDS = 60
+
+# A new provider is one file in providers/ and one row here.
+PROVIDERS = {"xai": Xai}
+
+
+class Settings(BaseModel):
+    """Every environment variable there is, under its own name."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    table_name: str = Field(default="", alias="TABLE_NAME")
+    bucket_name: str = Field(default="", alias="BUCKET_NAME")
+    event_bus_name: str = Field(default="", alias="EVENT_BUS_NAME")
+    state_machine_arn: str = Field(default="", alias="STATE_MACHINE_ARN")
+    presets_dir: Path | None = Field(default=None, alias="PRESETS_DIR")
+    api_key: str = Field(default="", alias="XAI_API_KEY", repr=False)
+    api_key_secret: str = Field(default="", alias="XAI_API_KEY_SECRET")
+    api_base_url: str = Field(default="https://api.x.ai/v1", alias="XAI_API_BASE_URL")
+    source_origins: tuple[str, ...] = Field(
+        default=("https://vidgen.x.ai", "https://files-cdn.x.ai"), alias="VIDEO_SOURCE_ORIGINS"
+    )
+    input_origins: tuple[str, ...] = Field(default=(), alias="VIDEO_INPUT_ORIGINS")
+    poll_timeout_ms: int = Field(
+        default=900_000, ge=1000, le=21_600_000, alias="VIDEO_GEN_POLL_TIMEOUT_MS"
+    )
+    poll_interval_ms: int = Field(
+        default=5000, ge=100, le=600_000, alias="VIDEO_GEN_POLL_INTERVAL_MS"
+    )
+    storage_prefix: str = Field(
+        default="generated/videos",
+        pattern=r"^generated/[A-Za-z0-9._/-]*[A-Za-z0-9._-]\z",
+        alias="VIDEO_GEN_STORAGE_PREFIX",
+    )
+    default_duration: int = Field(default=6, ge=1, le=15, alias="XAI_VIDEO_DEFAULT_DURATION")
+    aspect_ratio: str = Field(default="16:9", alias="XAI_VIDEO_ASPECT_RATIO")
+    lease_seconds: int = Field(default=150, ge=1, alias="START_LEASE_SECONDS")
+    copy_seconds: float = Field(default=120, gt=0, alias="COPY_SECONDS")
+    max_clip_bytes: int = Field(default=2 * 1024**3, gt=0, alias="MAX_CLIP_BYTES")
+    url_seconds: int = Field(default=3600, ge=60, le=43_200, alias="CLIP_URL_SECONDS")
+    local_caller: str = Field(default="", alias="VIDEOCONDUCTOR_LOCAL_CALLER")
+
+    @field_validator("source_origins", "input_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(inputs.origin(part.strip()) for part in value.split(",") if part.strip())
+
+    @field_validator("api_base_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        inputs.origin(value)
+        return value
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process. Raises pydantic's ValidationError for a malformed one."""
+    return Settings.model_validate({name: value for name, value in os.environ.items() if value})
+
+
+@cache
+def quality_modes() -> QualityModes:
+    """The quality modes of `video-presets.json`."""
+    return QualityModes.from_json(_preset("video-presets.json"))
+
+
+@cache
+def models() -> ModelCatalog:
+    """The models of `models.json`."""
+    return ModelCatalog.from_json(_preset("models.json"))
+
+
+def plan_defaults() -> PlanDefaults:
+    """What a request gets when it does not say."""
+    return PlanDefaults(
+        duration=settings().default_duration,
+        aspect_ratio=settings().aspect_ratio,
+        trusted_origins=settings().input_origins,
+    )
+
+
+@cache
+def provider(name: str) -> Provider:
+    """The provider of that name."""
+    return PROVIDERS[name](settings().api_base_url, api_key)
+
+
+def attach_job(name: str, request_id: str) -> Job:
+    """The handle of a provider's job, from its request id."""
+    return provider(name).attach(request_id)
+
+
+def api_key(renew: bool = False) -> str:
+    """The provider's key: from Secrets Manager, or from the environment on a person's machine.
+
+    `renew` reads past the cache. Raises ProviderUnavailable when the key cannot be read.
+    """
+    if settings().api_key:
+        return settings().api_key
+    # Here, not at the top: most functions never need it, and it is slow to import.
+    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+    secret = settings().api_key_secret
+    try:
+        value = _secrets().get(secret, max_age=KEY_SECONDS, force_fetch=renew)
+    except GetParameterError:
+        # Its words may quote the secret's name and the caller's role: neither helps a user.
+        raise ProviderUnavailable("the provider's key could not be read") from None
+    return (value.decode() if isinstance(value, bytes) else str(value)).strip()
+
+
+@cache
+def _secrets() -> SecretsProvider:
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider
+
+    return SecretsProvider(boto3_client=_client("secretsmanager"))
+
+
+@cache
+def manifest() -> Manifest:
+    """The table of renders and entries."""
+    return Manifest(settings().table_name, _client("dynamodb"))
+
+
+@cache
+def library() -> Library:
+    """The bucket of clips."""
+    return Library(settings().bucket_name, _client("s3"), settings().storage_prefix)
+
+
+@cache
+def events() -> Events:
+    """The event bus."""
+    return Events(settings().event_bus_name, _client("events"))
+
+
+@cache
+def downloads() -> Downloads:
+    """The way to finished clips."""
+    bounds = Bounds(max_bytes=settings().max_clip_bytes, seconds=settings().copy_seconds)
+    return Downloads(settings().source_origins, bounds)
+
+
+def pace() -> Pace:
+    """The times of a render."""
+    return Pace(
+        poll_interval=settings().poll_interval_ms / 1000,
+        poll_timeout=settings().poll_timeout_ms / 1000,
+        lease=settings().lease_seconds,
+    )
+
+
+@cache
+def conductor() -> Conductor:
+    """The commands of the doors."""
+    return Conductor(
+        modes=quality_modes(),
+        models=models(),
+        defaults=plan_defaults(),
+        manifest=manifest(),
+        library=library(),
+        machine=Machine(settings().state_machine_arn, _client("stepfunctions")),
+        announce=lambda render: workflow.announce(render, manifest(), events(), now),
+        attach_job=attach_job,
+        poll_timeout=settings().poll_timeout_ms / 1000,
+        new_id=lambda: uuid.uuid4().hex,
+        clock=now,
+    )
+
+
+def presigned_url(key: str) -> str:
+    """A url for reading a clip, good for CLIP_URL_SECONDS."""
+    return library().presigned_url(key, settings().url_seconds)
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def jitter() -> random.Random:
+    """Randomness for spreading retries; nothing secret hangs on it."""
+    return random.Random()  # noqa: S311
+
+
+def forget() -> None:
+    """Build everything anew at the next use: for tests that change the environment."""
+    for cached in (
+        settings,
+        _secrets,
+        quality_modes,
+        models,
+        provider,
+        manifest,
+        library,
+        events,
+        downloads,
+        conductor,
+    ):
+        cached.cache_clear()
+
+
+def _client(name: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    retries: Any = {"mode": "standard", "total_max_attempts": 3}
+    config = Config(
+        connect_timeout=2,
+        # Between the permit and the record of the job time is short, and DynamoDB is quick.
+        read_timeout=20 if name == "s3" else 4,
+        retries=retries,
+        tcp_keepalive=True,
+        signature_version="s3v4" if name == "s3" else None,
+    )
+    client: BaseClient = boto3.client(name, config=config)  # type: ignore[call-overload]
+    return client
+
+
+def _preset(name: str) -> str:
+    """The text of a preset: from PRESETS_DIR, the layer, or the source tree around this file."""
+    folders = (
+        [settings().presets_dir]
+        if settings().presets_dir
+        else [Path("/opt"), *(parent / "presets" for parent in Path(__file__).parents[4:5])]
+    )
+    for folder in folders:
+        if folder is not None and (folder / name).is_file():
+            return (folder / name).read_text(encoding="utf-8")
+    raise FileNotFoundError(f"{name} is in none of: {', '.join(map(str, folders))}")

@@ -1,0 +1,216 @@
+"""How renders, entries and problems look from outside."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from videoconductor import errors, views
+from videoconductor.clip import Attempt, Clip, Delivery, Failure, ManifestEntry, Render
+from videoconductor.errors import InvalidRequest, Problem
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def render(plan):
+    return Render(
+        render_id="0" * 32,
+        clip_id="clip 1",
+        pipeline_request_id="кино & co",
+        plan=plan(prompt="a secret lamp", duration=10),
+        caller="arn:aws:iam::123456789012:user/ann",
+        request_sha256="f" * 64,
+        created_at=NOW,
+    )
+
+
+@pytest.fixture
+def finalized(render):
+    return render.having(
+        NOW + timedelta(minutes=1),
+        "finalized",
+        job={"requestId": "b13f69f3"},
+        delivery=Delivery(url="https://vidgen.x.ai/a.mp4", model="grok-imagine-video-1.5"),
+        cost_ticks=5_000_000_000,
+        clip=Clip(
+            key="generated/videos/a.mp4",
+            sidecar_key="generated/videos/a.json",
+            bytes=1000,
+            sha256="a" * 64,
+            seconds=10.04,
+            width=848,
+            height=480,
+            video_codec="avc1",
+        ),
+    )
+
+
+def signed(key):
+    return f"https://bucket/{key}?signature"
+
+
+def test_an_accepted_request_is_answered_with_all_that_was_decided(render):
+    answer = views.accepted(render)
+    assert json.loads(json.dumps(answer, allow_nan=False)) == answer
+    assert (answer["status"], answer["qualityMode"], answer["resolution"]) == (
+        "planned",
+        "draft",
+        "480p",
+    )
+    assert answer["estimatedCostUsd"] == 0.5
+    assert answer["estimate"]["lines"][0]["amountUsd"] == 0.5
+
+
+def test_the_same_request_is_answered_the_same_however_far_it_got(render, finalized):
+    assert views.accepted(finalized) == views.accepted(render)
+
+
+def test_links_survive_any_id(render):
+    assert views.links(render)["manifest"] == (
+        "/v1/films/%D0%BA%D0%B8%D0%BD%D0%BE%20%26%20co/manifest"
+    )
+
+
+def test_a_finished_render_has_everything_to_find_and_verify_the_clip(finalized):
+    answer = views.detail(finalized, signed)
+    json.dumps(answer, allow_nan=False)
+    assert answer["result"] == {
+        "success": True,
+        "video": {
+            "temporaryUrl": "https://vidgen.x.ai/a.mp4",
+            "requestId": "b13f69f3",
+            "model": "grok-imagine-video-1.5",
+            "costUsd": 0.5,
+            "url": "https://bucket/generated/videos/a.mp4?signature",
+            "key": "generated/videos/a.mp4",
+            "sidecarKey": "generated/videos/a.json",
+            "bytes": 1000,
+            "sha256": "a" * 64,
+            "duration": 10.04,
+            "width": 848,
+            "height": 480,
+            "videoCodec": "avc1",
+            "audioCodec": None,
+        },
+    }
+    assert [moment["status"] for moment in answer["timeline"]] == ["planned", "finalized"]
+
+
+def test_a_render_under_way_has_no_result(render):
+    assert views.detail(render, signed)["result"] is None
+
+
+def test_a_failed_render_keeps_what_its_clip_can_still_be_had_by(render):
+    failed = render.having(
+        NOW,
+        "failed",
+        job={"requestId": "b13f69f3"},
+        delivery=Delivery(url="https://vidgen.x.ai/a.mp4"),
+        failure=Failure(error="CopyFailed", message="every url had expired"),
+    )
+    answer = views.detail(failed, signed)
+    assert answer["error"]["error"] == "CopyFailed"
+    assert answer["result"]["success"] is False
+    assert answer["result"]["video"]["temporaryUrl"] == "https://vidgen.x.ai/a.mp4"
+
+
+def test_a_submit_unknown_comes_with_advice_and_its_attempts(render):
+    attempt = Attempt(
+        number=1, permitted_at=NOW, lease_until=NOW, outcome="unknown", message="ReadTimeout"
+    )
+    answer = views.detail(render.having(NOW, "submit_unknown", attempts=(attempt,)), signed)
+    assert "attach" in answer["advice"]
+    assert answer["attempts"][0]["outcome"] == "unknown"
+    assert answer["result"] == {"success": False, "video": None}
+
+
+def test_the_prompt_is_in_no_view(render, finalized):
+    for answer in (views.summary(render), views.detail(finalized, signed), views.accepted(render)):
+        assert "secret lamp" not in json.dumps(answer)
+
+
+def test_a_manifest_is_the_existing_systems_version_three():
+    entry = ManifestEntry(
+        id="c1::draft",
+        pipeline_request_id="film",
+        quality_mode="draft",
+        render_id="0" * 32,
+        status="finalized",
+        generation_kind="text-to-video",
+        request_id="b13f69f3",
+        url="s3://bucket/a.mp4",
+        temporary_url=None,
+        duration=10.0,
+        resolution="480p",
+        model="grok-imagine-video",
+        sha256="a" * 64,
+        estimated_cost_usd="0.5",
+        requested_at=NOW,
+        updated_at=NOW,
+    )
+    answer = views.manifest("film", [entry])
+    assert json.loads(json.dumps(answer)) == answer
+    assert {key: answer[key] for key in ("version", "requestId", "runs")} == {
+        "version": 3,
+        "requestId": "film",
+        "runs": [],
+    }
+    (clip,) = answer["clips"]
+    assert clip.keys() >= {
+        "id", "pipelineRequestId", "qualityMode", "duration", "status", "generationKind",
+        "requestId", "url", "temporaryUrl", "firstFrameUrl", "thumbnailUrl", "estimatedCostUsd",
+        "model", "resolution", "remasterFromRequestId", "error", "_key", "updatedAt",
+    }  # fmt: skip
+    assert (clip["id"], clip["_key"], clip["status"]) == ("c1", "c1::draft", "done")
+    assert clip["updatedAt"] == "2026-11-22T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (InvalidRequest.of("prompt", None, "is required"), 400),
+        (errors.RenderNotFound("x"), 404),
+        (errors.NotAllowed("x"), 409),
+        (errors.IdempotencyConflict("x"), 409),
+        (errors.ManifestUnavailable("table arn"), 503),
+        (errors.LibraryUnavailable("bucket"), 503),
+        (errors.MachineUnavailable("x"), 503),
+    ],
+)
+def test_errors_become_http_once(error, status):
+    answer = views.problem(error)
+    assert (answer["status"], answer["type"]) == (status, "about:blank")
+    assert status != 503 or str(error) not in answer["detail"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("x", "x"),
+        (7.5, 7.5),
+        (True, True),
+        (None, None),
+        (10**30, "1" + "0" * 30),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+        ([1, 2], "[1, 2]"),
+        ("a" * 500, "a" * 200 + "…"),
+        ("\ud800", "\\ud800"),
+        (b"\xff", "b'\\xff'"),
+    ],
+)
+def test_a_value_is_repeated_as_json_that_anybody_can_read(value, shown):
+    answer = views.problem(InvalidRequest([Problem("field", value, "is odd", ("a", "b"))]))
+    assert answer["errors"] == [
+        {"field": "field", "value": shown, "message": "is odd", "choices": ["a", "b"]}
+    ]
+    json.dumps(answer, allow_nan=False, ensure_ascii=False).encode()
+
+
+def test_megabytes_in_a_request_are_not_repeated():
+    huge = [{"a" * 1000: ["b" * 1000] * 1000}] * 10
+    answer = views.problem(InvalidRequest([Problem("thumbnail", huge, "is odd")]))
+    assert len(json.dumps(answer)) < 5000
