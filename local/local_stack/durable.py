@@ -1,0 +1,81 @@
+"""Makes ministack's tables outlive a SIGKILL: a write is on disk before it is answered.
+
+By itself ministack saves its state on a clean stop only. Here every DynamoDB write waits for a
+snapshot of the tables; requests that come while one is being written share the next one. All
+other state (functions, routes, secrets, executions) is saved on request, after a deploy.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from local_stack.guard import App, Message, Receive, Send, answer
+
+SAVE_PATH = "/_local_stack/save"
+READS = frozenset(
+    f"DynamoDB_20120810.{operation}"
+    for operation in (
+        "BatchGetItem",
+        "DescribeContinuousBackups",
+        "DescribeTable",
+        "DescribeTimeToLive",
+        "GetItem",
+        "ListTables",
+        "ListTagsOfResource",
+        "Query",
+        "Scan",
+        "TransactGetItems",
+    )
+)
+
+
+class GroupCommit:
+    """`await saved()` returns after a save that began later than the call."""
+
+    def __init__(self, save: Callable[[], None]) -> None:
+        self._save = save
+        self._next: asyncio.Task[None] | None = None
+
+    async def saved(self) -> None:
+        if self._next is None:
+            self._next = asyncio.create_task(self._commit())
+        await asyncio.shield(self._next)
+
+    async def _commit(self) -> None:
+        await asyncio.sleep(0)  # whoever asks by now shares this one
+        self._next = None
+        self._save()  # on the loop, where ministack changes its tables: nothing moves meanwhile
+
+
+def durable(app: App, save_tables: Callable[[], None], save_all: Callable[[], None]) -> App:
+    """The app, answering writes only when they are on disk."""
+    tables = GroupCommit(save_tables)
+
+    async def saving(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+        elif scope["path"] == SAVE_PATH and scope["method"] == "POST":
+            save_all()
+            await answer(send, 200, b"{}")
+        elif is_write(scope):
+            await app(scope, receive, after(tables, send))
+        else:
+            await app(scope, receive, send)
+
+    return saving
+
+
+def is_write(scope: Message) -> bool:
+    """Does this request change a table?"""
+    target: str = dict(scope["headers"]).get(b"x-amz-target", b"").decode("latin-1")
+    return target.startswith("DynamoDB_") and target not in READS
+
+
+def after(tables: GroupCommit, send: Send) -> Send:
+    """A send that holds the answer back until the tables are saved."""
+
+    async def held(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            await tables.saved()
+        await send(message)
+
+    return held

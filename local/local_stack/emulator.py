@@ -1,0 +1,82 @@
+"""The child that is AWS: ministack behind the guard, on a socket that the parent has bound.
+
+    python -m local_stack.emulator --folder FOLDER/ --fd N --port PORT
+
+The folder is in the arguments so that the process can be found again by what it belongs to.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from local_stack.durable import durable
+from local_stack.endpoints import ALIVE_PATH
+from local_stack.guard import App, Message, Receive, Send, answer, guarded
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--folder", required=True)
+    arguments.add_argument("--fd", type=int, required=True)
+    arguments.add_argument("--port", type=int, required=True)
+    given = arguments.parse_args()
+    config = Config()
+    config.bind = [f"fd://{given.fd}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 2
+    config.loglevel = "WARNING"
+    asyncio.run(serve(emulator(given.folder, given.port), config))  # type: ignore[arg-type]
+
+
+def emulator(folder: str, port: int) -> App:
+    """ministack as this project runs it; imported here because it reads its environment then."""
+    from ministack import app as ministack  # type: ignore[import-untyped]
+    from ministack.core.persistence import save_all  # type: ignore[import-untyped]
+
+    from local_stack.snapshot import save_tables
+
+    def save_everything() -> None:
+        save_all(ministack._build_persistence_save_dict())
+
+    app = durable(ministack.app, save_tables, save_everything)
+    if ministack.AUTH:
+        from local_stack.signatures import signed
+
+        app = signed(app, secret_of)
+    return guarded(introduced(app, folder), port)
+
+
+def secret_of(access_key_id: str, token: str) -> str | None:
+    """Of this run's own credentials, or of a role that ministack gave to a function."""
+    from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
+        ResolvedCredential,
+        is_root_access_key,
+        resolve_credential,
+    )
+
+    if access_key_id == os.environ["AWS_ACCESS_KEY_ID"] and not token:
+        return os.environ["AWS_SECRET_ACCESS_KEY"]
+    if is_root_access_key(access_key_id):
+        return None
+    found = resolve_credential(access_key_id, os.environ["MINISTACK_ACCOUNT_ID"], token)
+    return found.secret_access_key if isinstance(found, ResolvedCredential) else None
+
+
+def introduced(app: App, folder: str) -> App:
+    """The app, telling whose it is."""
+
+    async def introducing(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == ALIVE_PATH:
+            await answer(send, 200, json.dumps({"folder": folder}).encode())
+        else:
+            await app(scope, receive, send)
+
+    return introducing
+
+
+if __name__ == "__main__":
+    main()

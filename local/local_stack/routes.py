@@ -1,0 +1,157 @@
+"""Makes an HTTP API's routes from its OpenAPI document.
+
+SAM puts them in `Body` of AWS::ApiGatewayV2::Api, which ministack does not read.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch"})
+ANY = "x-amazon-apigateway-any-method"
+INVOKED = re.compile(r"functions/\$\{(\w+)\.Arn\}/invocations")
+
+
+@dataclass(frozen=True)
+class Authorizer:
+    """A JWT authorizer of the document."""
+
+    name: str
+    issuer: str
+    audience: tuple[str, ...]
+    identity_source: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route: its key, the function behind it, who may call."""
+
+    key: str
+    function: str  # logical id
+    authorization: str = "NONE"  # NONE, AWS_IAM or JWT
+    authorizer: str | None = None
+    scopes: tuple[str, ...] = ()
+    payload_format: str = "2.0"
+
+
+@dataclass(frozen=True)
+class RouteTable:
+    routes: tuple[Route, ...] = ()
+    authorizers: Mapping[str, Authorizer] = field(default_factory=dict)
+
+
+def from_body(body: Mapping[str, Any]) -> RouteTable:
+    """Routes and authorizers of an OpenAPI document as SAM writes it."""
+    schemes = body.get("components", {}).get("securitySchemes", {})
+    authorizers = {
+        name: authorizer
+        for name, scheme in schemes.items()
+        if (authorizer := jwt_authorizer(name, scheme)) is not None
+    }
+    routes = [
+        route(path, method, operation, authorizers)
+        for path, operations in sorted(body.get("paths", {}).items())
+        for method, operation in sorted(operations.items())
+        if method in METHODS or method == ANY
+        if "x-amazon-apigateway-integration" in operation
+    ]
+    return RouteTable(tuple(routes), authorizers)
+
+
+def jwt_authorizer(name: str, scheme: Mapping[str, Any]) -> Authorizer | None:
+    made = scheme.get("x-amazon-apigateway-authorizer", {})
+    if made.get("type") != "jwt":
+        return None
+    jwt = made["jwtConfiguration"]
+    source = made.get("identitySource", "$request.header.Authorization")
+    if not isinstance(jwt["issuer"], str) or not all(isinstance(a, str) for a in jwt["audience"]):
+        raise ValueError(f"{name}: issuer and audience have to be plain strings to run locally")
+    return Authorizer(name, jwt["issuer"], tuple(jwt["audience"]), source)
+
+
+def route(
+    path: str,
+    method: str,
+    operation: Mapping[str, Any],
+    authorizers: Mapping[str, Authorizer],
+) -> Route:
+    """One operation. An authorization that is not understood is an error, never an open route."""
+    integration = operation["x-amazon-apigateway-integration"]
+    verb = "ANY" if method == ANY else method.upper()
+    key = "$default" if path in {"/$default", "$default"} else f"{verb} {path}"
+    function = function_in(integration["uri"], key)
+    payload = str(integration.get("payloadFormatVersion", "2.0"))
+    security: list[Mapping[str, list[str]]] = operation.get("security", [])
+    if not security:
+        return Route(key, function, payload_format=payload)
+    (name, scopes), *others = security[0].items()
+    if others or len(security) > 1:
+        raise ValueError(f"{key}: more than one authorizer")
+    if name == "AWS_IAM":
+        return Route(key, function, "AWS_IAM", payload_format=payload)
+    if name in authorizers:
+        return Route(key, function, "JWT", name, tuple(scopes), payload)
+    if name == "NONE":
+        return Route(key, function, payload_format=payload)
+    raise ValueError(f"{key}: authorizer {name!r} is not AWS_IAM and not a JWT one")
+
+
+def function_in(uri: Any, key: str) -> str:
+    """The logical id of the function that an integration calls."""
+    found = INVOKED.search(json.dumps(uri))
+    if found is None:
+        raise ValueError(f"{key}: no function in {uri!r}")
+    return found.group(1)
+
+
+def make(api_gateway: Any, api_id: str, table: RouteTable, arns: Mapping[str, str]) -> None:
+    """Replace the API's routes by those of the table. `arns`: functions by logical id."""
+    remove_all(api_gateway, api_id)
+    authorizer_ids = {
+        name: api_gateway.create_authorizer(
+            ApiId=api_id,
+            Name=name,
+            AuthorizerType="JWT",
+            IdentitySource=[authorizer.identity_source],
+            JwtConfiguration={
+                "Issuer": authorizer.issuer,
+                "Audience": list(authorizer.audience),
+            },
+        )["AuthorizerId"]
+        for name, authorizer in table.authorizers.items()
+    }
+    integrations: dict[tuple[str, str], str] = {}
+    for entry in table.routes:
+        called = (entry.function, entry.payload_format)
+        if called not in integrations:
+            integrations[called] = api_gateway.create_integration(
+                ApiId=api_id,
+                IntegrationType="AWS_PROXY",
+                IntegrationUri=arns[entry.function],
+                IntegrationMethod="POST",
+                PayloadFormatVersion=entry.payload_format,
+            )["IntegrationId"]
+        secured: dict[str, Any] = {"AuthorizationType": entry.authorization}
+        if entry.authorizer is not None:
+            secured |= {
+                "AuthorizerId": authorizer_ids[entry.authorizer],
+                "AuthorizationScopes": list(entry.scopes),
+            }
+        api_gateway.create_route(
+            ApiId=api_id,
+            RouteKey=entry.key,
+            Target=f"integrations/{integrations[called]}",
+            **secured,
+        )
+
+
+def remove_all(api_gateway: Any, api_id: str) -> None:
+    """Take away what an earlier deploy made."""
+    for old in api_gateway.get_routes(ApiId=api_id)["Items"]:
+        api_gateway.delete_route(ApiId=api_id, RouteId=old["RouteId"])
+    for old in api_gateway.get_integrations(ApiId=api_id)["Items"]:
+        api_gateway.delete_integration(ApiId=api_id, IntegrationId=old["IntegrationId"])
+    for old in api_gateway.get_authorizers(ApiId=api_id)["Items"]:
+        api_gateway.delete_authorizer(ApiId=api_id, AuthorizerId=old["AuthorizerId"])
