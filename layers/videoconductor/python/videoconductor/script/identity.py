@@ -1,0 +1,43 @@
+"""What makes a clip this clip and no other, so that it is never paid for twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from videoconductor.clip import RenderPlan
+
+# What reaches the models. Prices, warnings and the mode's name do not: a mode is its model and
+# resolution.
+SHAPING = frozenset(
+    {
+        "operation",
+        "task",
+        "provider",
+        "model",
+        "prompt",
+        "duration",
+        "aspect_ratio",
+        "resolution",
+        "image",
+        "last_frame",
+        "references",
+        "source_video_url",
+        "first_frame_prompt",
+        "image_model",
+        "image_quality",
+        "image_resolution",
+    }
+)
+
+
+def fingerprint(plan: RenderPlan) -> str:
+    """SHA-256 over all that shapes the clip: equal for plans that ask the models the same thing.
+
+    Taken of a plan as it was made, before its images were put anywhere. What is absent does not
+    count, so a parameter invented later leaves the clips alone that do not use it.
+    """
+    shape = plan.model_dump(mode="json", include=set(SHAPING), exclude_none=True)
+    shape = {name: value for name, value in shape.items() if value != []}
+    text = json.dumps(shape, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
