@@ -1,0 +1,154 @@
+"""`local up`, `local down`, `local status`: AWS and xAI's simulator on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from videoconductor_cli import address, options
+from videoconductor_cli.errors import BadInput, NoAnswer
+
+if TYPE_CHECKING:
+    from local_stack import Endpoints
+
+KEY = "XAI_API_KEY"
+# Settings of the environment that the local stack heeds, by the template's parameter.
+PARAMETERS = {
+    "PollIntervalMs": "VIDEO_GEN_POLL_INTERVAL_MS",
+    "PollTimeoutMs": "VIDEO_GEN_POLL_TIMEOUT_MS",
+    "DefaultDuration": "XAI_VIDEO_DEFAULT_DURATION",
+    "DefaultAspectRatio": "XAI_VIDEO_ASPECT_RATIO",
+}
+PAID_PARAMETERS = {**PARAMETERS, "XaiApiBaseUrl": "XAI_API_BASE_URL"}
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Run AWS and xAI's simulator on this machine.",
+)
+
+
+@app.command()
+def up(
+    data_folder: options.DataFolder = None,
+    port: Annotated[int | None, typer.Option(help="Port of AWS; a free one if not given.")] = None,
+    auth: Annotated[
+        bool, typer.Option("--auth", help="Check signatures and the functions' policies.")
+    ] = False,
+    simulated: Annotated[
+        bool, typer.Option("--simulator", help=f"Use the simulator even if {KEY} is set.")
+    ] = False,
+) -> None:
+    """Start the local stack and deploy what has changed."""
+    from local_stack import LocalStack, Options
+    from videoconductor_cli import showing
+
+    key = None if simulated else os.environ.get(KEY) or None
+    chosen = Options(
+        port=port, auth=auth, xai_api_key=key, parameters=parameters(os.environ, paid=bool(key))
+    )
+    if key:
+        showing.say(f"{KEY} is set: renders go to xAI and are billed (--simulator to pay nothing)")
+    stack = LocalStack(
+        address.stack_folder(data_folder), address.project(), chosen, on_restart=take_up
+    )
+    with local_stack_problems():
+        running = stack.up()
+    show(running, sum(stack.timings.values()))
+
+
+@app.command()
+def down(data_folder: options.DataFolder = None) -> None:
+    """Stop the local stack; its clips and records stay."""
+    from local_stack import LocalStack
+    from videoconductor_cli import showing
+
+    folder = address.stack_folder(data_folder)
+    with local_stack_problems():
+        was_up = LocalStack(folder, address.project()).down()
+    showing.give(f"stopped; the data stays in {folder}" if was_up else "nothing was running")
+
+
+@app.command()
+def status(data_folder: options.DataFolder = None, as_json: options.AsJson = False) -> None:
+    """Show whether the local stack runs, and where; exit code 3 when it does not."""
+    from local_stack import LocalStack
+    from videoconductor_cli import showing
+
+    folder = address.stack_folder(data_folder)
+    with local_stack_problems():
+        found = LocalStack(folder, address.project()).status()
+    if as_json:
+        running = found.endpoints
+        showing.give_json(
+            {
+                "running": running is not None,
+                "dataFolder": str(folder),
+                "apiUrl": running and running.api_url,
+                "awsEndpointUrl": running and running.aws_endpoint_url,
+                "simulatorOrigin": running and running.simulator_origin,
+                "auth": running and running.auth,
+            }
+        )
+    elif found.endpoints is not None:
+        show(found.endpoints)
+        showing.give(f"processes  {len(found.emulators + found.simulators + found.functions)}")
+    if found.endpoints is None:
+        raise NoAnswer(f"no local stack is running with its data in {folder}")
+
+
+def show(running: Endpoints, seconds: float | None = None) -> None:
+    """Print where a stack answers."""
+    from videoconductor_cli import showing
+
+    xai = running.simulator_origin or "the real one: renders are billed"
+    after = "" if seconds is None else f"   (up after {seconds:.1f} s)"
+    showing.give(f"API        {running.api_url}{after}")
+    showing.give(f"AWS        {running.aws_endpoint_url}")
+    showing.give(f"xAI        {xai}")
+    showing.give(f"bucket     {running.bucket}")
+    showing.give(f"table      {running.table}")
+
+
+def parameters(environment: Mapping[str, str], *, paid: bool) -> dict[str, str]:
+    """The template's parameters, from settings under the names they have everywhere."""
+    names = PAID_PARAMETERS if paid else PARAMETERS
+    return {
+        name: environment[variable] for name, variable in names.items() if environment.get(variable)
+    }
+
+
+def take_up(running: Endpoints) -> None:
+    """Give renders that a stop of the stack interrupted a new execution each.
+
+    One that was not sent yet, perhaps meant for the simulator, is not sent to the real xAI unasked.
+    """
+    from videoconductor.clip import SETTLED
+    from videoconductor_cli import showing
+    from videoconductor_cli.client import VideoConductor
+
+    client = VideoConductor(address.of(running))
+    for row in client.renders(100):
+        name, status = row["renderId"], row["status"]
+        if status == "planned" and running.simulator_origin is None:
+            showing.say(f"render {name} was not sent yet; this will be billed:")
+            showing.say(f"  {showing.program()} resume {name}")
+        elif status not in SETTLED:
+            with suppress(BadInput):  # it came to rest just now
+                client.command(name, "resume")
+                showing.say(f"took up render {name} again ({status})")
+
+
+@contextmanager
+def local_stack_problems() -> Iterator[None]:
+    """What the local stack cannot do, as a command's error."""
+    from local_stack import LocalStackError
+
+    try:
+        yield
+    except LocalStackError as problem:
+        raise NoAnswer(str(problem)) from problem

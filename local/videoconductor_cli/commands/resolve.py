@@ -1,0 +1,106 @@
+"""`cancel`, `attach`, `retry`, `resume`, `abandon`: what a person decides about a render."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from videoconductor_cli import options
+
+
+def cancel(
+    render_id: options.RenderId,
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    data_folder: options.DataFolder = None,
+) -> None:
+    """Stop waiting for a render.
+
+    A job that xAI accepted goes on and may be billed; `attach` gets its clip.
+    """
+    _command("cancel", render_id, None, as_json, api, data_folder)
+
+
+def attach(
+    render_id: options.RenderId,
+    request_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[REQUEST_ID]", help="xAI's id of the job; the one on record."),
+    ] = None,
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    data_folder: options.DataFolder = None,
+) -> None:
+    """Take up the wait for a job again.
+
+    This spends nothing.
+    """
+    fields = None if request_id is None else {"requestId": request_id}
+    _command("attach", render_id, fields, as_json, api, data_folder)
+
+
+def retry(
+    render_id: options.RenderId,
+    may_charge_twice: Annotated[
+        bool,
+        typer.Option("--may-charge-twice", help="Even where the last attempt may have been paid."),
+    ] = False,
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    data_folder: options.DataFolder = None,
+) -> None:
+    """Send a failed render once more.
+
+    This is paid for.
+    """
+    _command("retry", render_id, {"mayChargeTwice": may_charge_twice}, as_json, api, data_folder)
+
+
+def resume(
+    render_id: options.RenderId,
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    data_folder: options.DataFolder = None,
+) -> None:
+    """Give a render a new execution.
+
+    In case its own is gone; harmless at any time.
+    """
+    _command("resume", render_id, None, as_json, api, data_folder)
+
+
+def abandon(
+    render_id: options.RenderId,
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    data_folder: options.DataFolder = None,
+) -> None:
+    """Give up a render that is lost.
+
+    One that is stalled, or of which nobody knows whether xAI accepted it.
+    """
+    _command("abandon", render_id, None, as_json, api, data_folder)
+
+
+def _command(
+    name: str,
+    render_id: str,
+    fields: dict[str, Any] | None,
+    as_json: bool,
+    api: str | None,
+    data_folder: Path | None,
+) -> None:
+    from videoconductor_cli import address, showing
+    from videoconductor_cli.client import VideoConductor
+
+    render = VideoConductor(address.find(api, data_folder)).command(render_id, name, fields)
+    if as_json:
+        showing.give_json(render)
+        return
+    showing.give(f"{render['renderId']} is {render['status']}")
+    if render["result"] is None:
+        showing.say(f"follow it with: {showing.program()} status {render['renderId']} --watch")
+    elif render["advice"]:
+        showing.say(render["advice"])

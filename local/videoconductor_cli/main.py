@@ -1,0 +1,73 @@
+"""The command `videoconductor`: the commands, and how their errors become exit codes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from videoconductor_cli.commands import browse, demo, generate, local, plan, resolve, simulator
+from videoconductor_cli.errors import CommandError
+from videoconductor_cli.exits import EXIT_CODES
+
+
+class Commands(TyperGroup):
+    """Expected errors end in words on stderr and an exit code, never in a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CommandError as problem:
+            typer.echo(str(problem), err=True)
+            raise typer.Exit(EXIT_CODES[type(problem)]) from problem
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Pay once for xAI Grok Imagine video, and keep every clip.",
+)
+app.command()(demo.demo)
+app.command()(generate.generate)
+app.command()(browse.status)
+app.command("list")(browse.renders)
+app.command()(browse.manifest)
+app.command()(plan.plan)
+app.command()(resolve.cancel)
+app.command()(resolve.attach)
+app.command()(resolve.retry)
+app.command()(resolve.resume)
+app.command()(resolve.abandon)
+app.add_typer(local.app, name="local")
+app.command(add_help_option=False, context_settings=simulator.PASSED_ON)(simulator.simulator)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from videoconductor import __version__
+
+        typer.echo(f"videoconductor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def videoconductor(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),
+    ] = False,
+) -> None:
+    """Everything before a command's name."""
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    app(prog_name="videoconductor")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""What came of a render: its clip, on disk if asked for, or why there is none and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from videoconductor_cli import showing
+from videoconductor_cli.errors import NoClip
+
+# What may help a render out of the state it rests in.
+WAYS_OUT = {
+    "failed": ("retry {id}  # is paid for",),
+    "cancelled": ("attach {id}",),
+    "stalled": ("attach {id}", "abandon {id}"),
+    "submit_unknown": (
+        "attach {id} REQUEST_ID",
+        "retry {id} --may-charge-twice",
+        "abandon {id}",
+    ),
+}
+
+
+def folder(download: bool, to: Path | None) -> Path | None:
+    """Where the clip is to be put, if it is to be fetched at all."""
+    return to if to is not None else Path() if download else None
+
+
+def conclude(render: Mapping[str, Any], to: Path | None, *, as_json: bool) -> None:
+    """Print the result of a render at rest and fetch its clip. Raises NoClip without one."""
+    if as_json:
+        showing.give_json(render)
+    place = clip(render, to)
+    if not as_json:
+        showing.give(place)
+
+
+def clip(render: Mapping[str, Any], to: Path | None) -> str:
+    """Where the clip is: its file below `to`, or its url. Raises NoClip when there is none."""
+    if render["status"] != "finalized":
+        raise NoClip(why_not(render))
+    video = render["result"]["video"]
+    showing.say(
+        f"clip {render['clipId']}: {video['duration']:g} s, {video['width']}x{video['height']}, "
+        f"{video['bytes']} bytes, {_cost(render)}"
+    )
+    if to is None:
+        return str(video["url"])
+    from videoconductor_cli.downloads import fetch
+
+    return str(fetch(video, to))
+
+
+def why_not(render: Mapping[str, Any]) -> str:
+    """Why a render has no clip, and what may help."""
+    name, status = render["renderId"], render["status"]
+    error = render["error"] or {}
+    words = [f"no clip: render {name} is {status}"]
+    if error:
+        code = f" ({error['code']})" if error.get("code") else ""
+        words.append(f"  {error['error']}: {error['message']}{code}")
+    if render["advice"]:
+        words.append(f"  {render['advice']}")
+    words += [f"  {showing.program()} {way.format(id=name)}" for way in _ways_out(render)]
+    return "\n".join(words)
+
+
+def _ways_out(render: Mapping[str, Any]) -> tuple[str, ...]:
+    was_made = render["status"] == "failed" and render["result"]["video"] is not None
+    return ("attach {id}",) if was_made else WAYS_OUT.get(render["status"], ())
+
+
+def _cost(render: Mapping[str, Any]) -> str:
+    if render["costUsd"] is None:
+        return f"cost not reported (estimate {showing.usd(render['estimatedCostUsd'])})"
+    return f"cost {showing.usd(render['costUsd'])}"

@@ -1,0 +1,212 @@
+"""What a person sees: progress and words on stderr, answers on stdout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Column, Table
+from rich.text import Text
+
+Document = Mapping[str, Any]
+Show = Callable[[Document], None]
+
+# How far a render is when the provider reports no progress.
+FLOORS = {"planned": 0, "framing": 0, "rendering": 2, "rendered": 98, "finalized": 100}
+NAME = "videoconductor"
+UNFOLDED = 500  # columns
+LINE_STEP = 20  # percent between two lines where there is no terminal
+
+
+def say(text: str = "") -> None:
+    """Words for the person, on stderr."""
+    _stderr().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def give(text: str) -> None:
+    """An answer, on stdout."""
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def give_json(document: Any) -> None:
+    """A JSON answer, on stdout."""
+    Console().out(json.dumps(document, indent=2, ensure_ascii=False), highlight=False)
+
+
+def give_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table, on stdout: folded to fit a terminal, a line for each row where there is none."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=UNFOLDED)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:  # the first one is an id, to be copied in one piece
+        table.add_column(column, overflow="fold", no_wrap=column is columns[0])
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table, highlight=False)
+
+
+def program() -> str:
+    """How this person calls the command: by its name when it is on the PATH, else by its path."""
+    called = Path(sys.argv[0])
+    if called.name != NAME or shutil.which(NAME):
+        return NAME
+    here = Path.cwd()
+    return str(called.relative_to(here) if called.is_relative_to(here) else called)
+
+
+def estimate(document: Document) -> list[str]:
+    """What a render will cost, a line for each thing that is paid for."""
+    lines = [
+        f"  {line['what']}: {line['quantity']:g} {line['unit']}{_plural(line['quantity'])} "
+        f"at ${line['unitUsd']:g} = {usd(line['amountUsd'])}"
+        for line in document["lines"]
+    ]
+    return [*lines, f"  estimate: {usd(document['totalUsd'])} (prices of {document['asOf']})"]
+
+
+def described(document: Document) -> str:
+    """What is made, in a line: the same of a plan, an accepted request and a render."""
+    seconds = document["duration"]
+    parts = [
+        f"{document['operation']} {document['qualityMode']}",
+        document["model"],
+        document["resolution"],
+        document["aspectRatio"],
+        None if seconds is None else f"{seconds} s",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def detail(render: Document) -> list[str]:
+    """A render as lines of words."""
+    video = (render["result"] or {}).get("video") or {}
+    rows = {
+        "render": render["renderId"],
+        "status": f"{render['status']}, {percent(render)}%",
+        "clip": f"{render['clipId']} of film {render['pipelineRequestId']}",
+        "made": described(render),
+        "asked for": render["requestedAt"],
+        "xAI job": render["requestId"],
+        "attempts": str(len(render["attempts"])),
+        "estimate": usd(render["estimatedCostUsd"]),
+        "cost": usd(render["costUsd"]),
+        "key": video.get("key"),
+        "sha256": video.get("sha256"),
+        "url": video.get("url"),
+    }
+    return [f"{name:<10} {words}" for name, words in rows.items() if words]
+
+
+def usd(amount: float | None) -> str:
+    """Dollars, to the tenth of a cent."""
+    return "" if amount is None else f"${amount:.3f}"
+
+
+def cost(document: Document) -> str:
+    """What a render or clip was billed, or `~` and its estimate."""
+    billed = document["costUsd"]
+    return usd(billed) if billed is not None else f"~{usd(document['estimatedCostUsd'])}"
+
+
+@contextmanager
+def board() -> Iterator[Show]:
+    """A place that shows renders as they go on: bars on a terminal, otherwise lines."""
+    console = _stderr()
+    if not console.is_terminal:
+        yield _lines()
+        return
+    columns = (
+        SpinnerColumn(finished_text=" "),
+        TextColumn("{task.description}", markup=False, table_column=_column(20)),
+        BarColumn(bar_width=10),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[words]}", markup=False, table_column=_column()),
+    )
+    with Progress(*columns, console=console) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(render: Document) -> None:
+            name = render["renderId"]
+            if name not in tasks:
+                tasks[name] = progress.add_task(_name(render), total=100, words="")
+            progress.update(tasks[name], completed=percent(render), words=_words(render))
+            if _end(render) is not None:
+                progress.stop_task(tasks[name])
+
+        yield show
+
+
+def percent(render: Document) -> int:
+    """How far a render is, of a hundred."""
+    floor = FLOORS.get(render["status"], 0)
+    return max(floor, min(98, int(render["progress"] or 0)))
+
+
+def elapsed(render: Document, now: datetime) -> float:
+    """Seconds since a render was asked for, up to its end if it has come to one."""
+    end = _end(render)
+    begun = datetime.fromisoformat(render["requestedAt"])
+    return max(0.0, ((end or now) - begun).total_seconds())
+
+
+def _words(render: Document) -> str:
+    """Status, time passed, time left and money of a render."""
+    seconds = elapsed(render, datetime.now(UTC))
+    words = [f"{render['status']:<9}", _clock(seconds)]
+    progress = render["progress"] or 0
+    if render["status"] == "rendering" and 0 < progress < 100:
+        words.append(f"~{_clock(seconds * (100 - progress) / progress)} left")
+    cost, guess = render["costUsd"], render["estimatedCostUsd"]
+    words.append(f"cost {usd(cost)}" if cost is not None else f"est. {usd(guess)}")
+    return "  ".join(words)
+
+
+def _name(render: Document) -> str:
+    """A clip's own name, or the start of its render's id when nobody gave it one."""
+    clip, render_id = str(render["clipId"]), str(render["renderId"])
+    return render_id[:8] if clip == render_id else clip
+
+
+def _column(max_width: int | None = None) -> Column:
+    return Column(no_wrap=True, overflow="ellipsis", max_width=max_width)
+
+
+def _lines() -> Show:
+    shown: dict[str, tuple[str, int]] = {}
+
+    def show(render: Document) -> None:
+        state = (render["status"], percent(render) // LINE_STEP)
+        if shown.get(render["renderId"]) != state:
+            shown[render["renderId"]] = state
+            say(f"{_name(render)}: {percent(render)}%  {_words(render)}")
+
+    return show
+
+
+def _end(render: Document) -> datetime | None:
+    """When a render came to rest; None while it goes on."""
+    if render["result"] is None:
+        return None
+    return datetime.fromisoformat(render["timeline"][-1]["at"])
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def _plural(quantity: float) -> str:
+    return "" if quantity == 1 else "s"
+
+
+def _stderr() -> Console:
+    return Console(stderr=True)
