@@ -211,6 +211,8 @@ def test_no_log_holds_a_prompt_a_key_or_a_signed_url(cloud, prompt):
             text += "".join(event["message"] for event in page["events"])
 
     assert done["renderId"] in text
+    # What Start logs first of all, should the table fail it then.
+    assert f'"job":"{done["requestId"]}"' in text
     assert "the-words-nobody-may-log" not in text
     assert cloud.endpoints.simulator_key not in text
     assert "X-Amz-Signature" not in text

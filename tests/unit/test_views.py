@@ -34,7 +34,16 @@ def finalized(render):
         "finalized",
         job={"requestId": "b13f69f3"},
         delivery=Delivery(url="https://vidgen.x.ai/a.mp4", model="grok-imagine-video-1.5"),
-        cost_ticks=5_000_000_000,
+        attempts=(
+            Attempt(
+                number=1,
+                permitted_at=NOW,
+                lease_until=NOW + timedelta(seconds=150),
+                request_id="b13f69f3",
+                outcome="accepted",
+                cost_ticks=5_000_000_000,
+            ),
+        ),
         clip=Clip(
             key="generated/videos/a.mp4",
             sidecar_key="generated/videos/a.json",

@@ -248,6 +248,29 @@ def test_a_paid_retry_has_a_place_of_its_own_for_its_clip(stage, conductor, monk
     assert stage.record(render).cost_ticks == sum(job["cost_usd_ticks"] for job in stage.jobs())
 
 
+def test_the_entry_is_the_clip_of_the_last_attempt_and_the_first_stays_a_version(
+    stage, conductor, monkeypatch
+):
+    manifest = wiring.manifest()
+    real = manifest.publish
+    with monkeypatch.context() as patch:
+
+        def written_but_unheard(*arguments):
+            real(*arguments)
+            raise ManifestUnavailable("DynamoDB PutItem: InternalServerError")
+
+        patch.setattr(manifest, "publish", written_but_unheard)
+        render = stage.submit(clipId="c", pipelineRequestId="f")
+        stage.run(render)
+
+    stage.run(conductor.retry(render.render_id, may_charge_twice=True))
+
+    [entry] = manifest.entries("f")
+    versions = manifest.versions("f", "c::draft")
+    assert entry.request_id == stage.record(render).request_id
+    assert [v.request_id for v in versions] == [a.request_id for a in stage.record(render).attempts]
+
+
 def test_an_inline_image_of_a_request_that_failed_is_not_taken_for_the_next_ones(
     stage, monkeypatch
 ):
@@ -445,3 +468,15 @@ def test_an_abandoned_render_is_announced(stage, conductor):
     conductor.abandon(render.render_id)
 
     assert [event["status"] for event in stage.published] == ["submit_unknown", "failed"]
+
+
+def test_abandoning_works_though_nobody_can_be_told(stage, conductor, monkeypatch):
+    render = stage.submit(prompt="x [[sim:lost]]")
+    stage.run(render)
+
+    def down(*_):
+        raise EventsUnavailable("EventBridge: ServiceUnavailable")
+
+    monkeypatch.setattr(wiring.events(), "publish", down)
+
+    assert conductor.abandon(render.render_id).status == "failed"

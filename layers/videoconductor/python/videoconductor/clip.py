@@ -331,6 +331,11 @@ class Render(Noun):
         return f"{self.created_at.isoformat(timespec='microseconds')}#{self.render_id}"
 
     @property
+    def clip_order(self) -> str:
+        """Sorts the clips of one entry: by render, then by attempt."""
+        return f"{self.order}#{self.attempts[-1].number if self.attempts else 0:04d}"
+
+    @property
     def cost_ticks(self) -> int | None:
         """What the provider says it billed for all attempts, in ticks."""
         known = [a.cost_ticks for a in self.attempts if a.cost_ticks is not None]

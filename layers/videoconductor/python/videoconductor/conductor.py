@@ -22,6 +22,7 @@ from videoconductor.clip import (
     RenderPlan,
 )
 from videoconductor.errors import (
+    EventsUnavailable,
     IdempotencyConflict,
     InvalidRequest,
     MachineUnavailable,
@@ -137,6 +138,7 @@ class Conductor:
                 missing_since=None,
                 delivery=None,
                 copies=0,
+                crashes=0,
                 failure=None,
                 announced=None,
                 wait_seconds=1,
@@ -178,6 +180,7 @@ class Conductor:
                 missing_since=None,
                 delivery=None,
                 copies=0,
+                crashes=0,
                 failure=None,
                 announced=None,
                 wait_seconds=0,
@@ -208,7 +211,10 @@ class Conductor:
             failure = Failure(error="Abandoned", message=f"given up while {latest.status}")
             return latest.having(self.clock(), "failed", failure=failure)
 
-        return self.announce(self.manifest.update(render_id, abandoned))
+        render = self.manifest.update(render_id, abandoned)
+        with suppress(EventsUnavailable):  # it is given up all the same
+            render = self.announce(render)
+        return render
 
     def _again(self, render: Render, digest: str) -> Render:
         if render.request_sha256 != digest:

@@ -87,9 +87,9 @@ class Manifest:
         raise ManifestUnavailable(f"the record changed {_WRITE_ROUNDS} times while being written")
 
     def renders(self, latest: datetime, limit: int, before: str | None = None) -> list[Render]:
-        """Up to `limit` renders, newest first, of the year up to `latest`.
+        """Up to `limit` renders, newest first, of the month of `latest` and the eleven before.
 
-        With `before`, a render's order, those that were asked for before it.
+        With `before`, a render's order, those that were asked for before it, and its months.
         """
         if before is not None:
             latest = datetime.fromisoformat(before.partition("#")[0])

@@ -81,7 +81,7 @@ CRASHES = frozenset(
 MAX_CRASHES = 10
 MAX_WORDS = 300
 
-_log = Logger(child=True)
+_log = Logger(service="videoconductor", child=True)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def start(
     except SubmitUnknown as problem:
         raise _unknown(manifest, record, clock, str(problem)) from problem
     # First of all a line in the log: from here on the job is paid for.
-    _log.info("job accepted", extra={"requestId": request_id(job)})
+    _log.info("job accepted", extra={"job": request_id(job)})
     accepted = _accepted(attempt.number, job, pace, clock)
     try:
         return _unless_cancelled(manifest.update(record.render_id, accepted))
@@ -197,7 +197,7 @@ def finalize(
         raise
     uri = library.uri(clip.key)
     library.put_sidecar(clip.sidecar_key, reports.sidecar(record, clip, uri))
-    manifest.publish(reports.entry(record, clip, uri, clock()), record.order)
+    manifest.publish(reports.entry(record, clip, uri, clock()), record.clip_order)
     record = _unless_cancelled(
         manifest.update(
             record.render_id,
