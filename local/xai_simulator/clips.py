@@ -107,6 +107,9 @@ def _loop_arguments(scene: Scene, target: Path) -> list[str]:
     frames = min(LOOP_FRAMES, scene.seconds * FRAME_RATE)
     side = max(4, min(scene.size) // 48 * 2)
     swing = f"(W-w)*(0.5-0.5*cos(2*PI*n/{frames}))"
+    # It ends by itself: should we be killed before the picture is sent, nothing else would.
+    ends = frames / FRAME_RATE + 1
+    mark = f"color=c=orange:s={side * 4}x{side // 2}:r={FRAME_RATE}:d={ends}"
     graph = (
         f"[0:v]format=yuv420p,loop=loop={frames - 1}:size=1:start=0[card];"
         f"[1:v]format=yuv420p[mark];[card][mark]overlay=x='{swing}':y=H-h[out]"
@@ -114,7 +117,7 @@ def _loop_arguments(scene: Scene, target: Path) -> list[str]:
     return [
         *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"),
         *("-r", str(FRAME_RATE), "-i", "pipe:0"),
-        *("-f", "lavfi", "-i", f"color=c=orange:s={side * 4}x{side // 2}:r={FRAME_RATE}"),
+        *("-f", "lavfi", "-i", mark),
         *("-filter_complex", graph, "-map", "[out]", "-frames:v", str(frames)),
         *VIDEO_CODEC,
         *("-g", str(FRAME_RATE), str(target)),

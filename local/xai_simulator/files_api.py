@@ -8,6 +8,7 @@ import uuid
 from aiohttp import web
 
 from xai_simulator.files import StoredFile
+from xai_simulator.ledger import put
 from xai_simulator.replies import Refusal, json_response
 from xai_simulator.simulator import Simulator
 
@@ -41,14 +42,17 @@ class FilesApi:
     async def _take(self, request: web.Request) -> web.Response:
         if not request.content_type.startswith("multipart/"):
             raise Refusal("Invalid `boundary` for `multipart/form-data` request", 400, plain=True)
-        field = (await request.post()).get("file")
+        try:
+            field = (await request.post()).get("file")
+        except ValueError:
+            raise Refusal("Error parsing `multipart/form-data` request", 400, plain=True) from None
         if not isinstance(field, web.FileField):
             raise Refusal("The form has no file in the field `file`.")
         content = field.file.read()
         if len(content) > MAX_FILE_BYTES:
             raise Refusal("The file is larger than 50 MB.", 413)
         path = self._simulator.folder / f"file-{uuid.uuid4().hex}"
-        await asyncio.to_thread(path.write_bytes, content)
+        await asyncio.to_thread(put, path, content)
         stored = self._simulator.shelf.keep(path, field.filename, field.content_type)
         return json_response(stored.entry())
 

@@ -35,8 +35,9 @@ def image_order(
     deferred = bool(fields.get("deferred"))
     if deferred and base64:
         raise Refusal("`deferred` requires response_format `url`.")
-    uploads = tuple((fields.get("output") or {}).get("upload_urls") or ())
-    if uploads and len(uploads) != count:
+    output = fields.get("output")
+    uploads = tuple(output["upload_urls"]) if output else ()
+    if output and len(uploads) != count:
         raise Refusal(f"output.upload_urls must have {count} entries, one for each image.")
     for url in uploads:
         check(url, "output.upload_urls")

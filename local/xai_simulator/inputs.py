@@ -36,6 +36,8 @@ class UrlRule:
         if url.startswith("data:") and not field.startswith("output"):
             if field == "image" and not url.startswith("data:image/"):
                 raise Refusal("Invalid data URL: expected data:image/<type>;base64,<content>.")
+            if field == "image" and not url.partition(",")[0].endswith(";base64"):
+                raise Refusal("Invalid data URL: the content must be base64.")
             _decoded(url)
             return
         try:
@@ -47,9 +49,8 @@ class UrlRule:
             return
         if parts.scheme == "http" and (_is_local(host) or url.startswith(self._origins)):
             return
-        raise Refusal(
-            f"Invalid URL in {field}: only public https URLs and data URLs are supported."
-        )
+        taken = "https URLs are" if field.startswith("output") else "https URLs and data URLs are"
+        raise Refusal(f"Invalid URL in {field}: only public {taken} supported.")
 
 
 def origin_of(image: Mapping[str, Any], check: UrlRule) -> Origin:

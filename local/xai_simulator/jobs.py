@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from xai_simulator.journal import digest
+from xai_simulator.journal import digest, stamp
 from xai_simulator.orders import ImageOrder, Order, VideoOrder
 from xai_simulator.scenarios import Markers
 
@@ -55,6 +55,7 @@ class Job:
     order: Order
     due: float
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    began: float = field(default_factory=time.time)
     started: float = field(default_factory=time.monotonic)
     status: Status = "pending"
     ticks: int = 0
@@ -98,6 +99,7 @@ class Job:
         if seconds is None and self.results and isinstance(order, VideoOrder):
             seconds = round(self.results[0].seconds)
         return {
+            "time": stamp(self.began),
             "id": self.id,
             "model": order.model,
             "operation": order.operation,

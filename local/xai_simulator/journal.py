@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -22,9 +23,10 @@ def fingerprint(secret: str) -> str:
     return digest(secret)[:16]
 
 
-def stamp() -> str:
-    """Now, in UTC, as the journal writes it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def stamp(at: float | None = None) -> str:
+    """A time, now if none is given, in UTC, as the journal writes it."""
+    moment = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
+    return moment.isoformat(timespec="milliseconds")
 
 
 class Journal:
@@ -35,6 +37,7 @@ class Journal:
         self._lock = threading.Lock()
         self._requests: list[Entry] = []
         self._jobs: dict[str, Entry] = {}
+        self._written = _continued(file)
 
     def open_request(self, **entry: Any) -> Entry:
         """Enter a request as it arrives; its status is filled in by `close_request`."""
@@ -52,8 +55,15 @@ class Journal:
     def enter_job(self, job: Entry) -> None:
         """Enter a job, or what has become of it; the newest state of each is kept."""
         with self._lock:
-            self._jobs[job["id"]] = {"time": stamp(), **self._jobs.get(job["id"], {}), **job}
-            self._append("job", self._jobs[job["id"]])
+            self._jobs[job["id"]] = job
+            self._append("job", job)
+
+    def enter_again(self, job: Entry) -> None:
+        """Enter a job of an earlier run; a file that has it already is not told of it twice."""
+        with self._lock:
+            self._jobs[job["id"]] = job
+            if job["id"] not in self._written:
+                self._append("job", job)
 
     def requests(self) -> list[Entry]:
         """Every request so far, oldest first."""
@@ -76,3 +86,18 @@ class Journal:
             return
         with self._file.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps({kind: row}, ensure_ascii=False) + "\n")
+
+
+def _continued(file: Path | None) -> set[str]:
+    """The ids of the jobs in a journal file that is there already; mends a line cut short."""
+    if file is None or not file.exists():
+        return set()
+    content = file.read_bytes()
+    if content and not content.endswith(b"\n"):
+        with file.open("ab") as lines:
+            lines.write(b"\n")
+    written = set()
+    for line in content.splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            written.add(json.loads(line)["job"]["id"])
+    return written

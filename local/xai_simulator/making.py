@@ -17,6 +17,7 @@ from xai_simulator.clips import ClipMaker, ClipNotMade, Scene
 from xai_simulator.files import FileShelf
 from xai_simulator.inputs import InputUnusable, UrlRule, fetched
 from xai_simulator.jobs import JobFailed, Made
+from xai_simulator.ledger import put
 from xai_simulator.mp4_boxes import Footage, NotAnMp4, footage
 from xai_simulator.orders import ImageOrder, Origin, VideoOrder
 from xai_simulator.stills import NotAPicture, picture, still
@@ -64,7 +65,7 @@ class Workshop:
             caption = Caption(f"{order.model} · {order.task}", order.prompt, footer)
             content = await asyncio.to_thread(still, size, caption, first)
             path = self.folder / f"{hashlib.sha256(content).hexdigest()[:24]}.jpg"
-            await asyncio.to_thread(path.write_bytes, content)
+            await asyncio.to_thread(put, path, content)
             made.append(Made(path, "image/jpeg"))
         return made
 
@@ -180,7 +181,7 @@ class Workshop:
         content = await self._content(order.video)
         path = self.folder / f"source-{hashlib.sha256(content).hexdigest()[:32]}.mp4"
         if not path.exists():
-            await asyncio.to_thread(path.write_bytes, content)
+            await asyncio.to_thread(put, path, content)
         return path, await asyncio.to_thread(footage, path)
 
 

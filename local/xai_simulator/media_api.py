@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import uuid
 from typing import Any
 
@@ -20,6 +21,7 @@ from xai_simulator.shapes import Shape
 from xai_simulator.simulator import Simulator
 from xai_simulator.wire import parsed
 
+JSON_TYPE = re.compile(r"application/(?:.+\+)?json")
 FAILURE_STATUS = {
     "invalid_argument": 400,
     "failed_precondition": 400,
@@ -72,7 +74,7 @@ class MediaApi:
         return start
 
     async def _order(self, request: web.Request, shape: Shape) -> Order:
-        if request.content_type != "application/json":
+        if not JSON_TYPE.fullmatch(request.content_type):
             raise Refusal(replies.NOT_JSON_TYPE, 415, plain=True)
         fields = parsed(await request.read(), self._simulator.shapes[shape])
         request[MARKER] = str(markers(fields.get("prompt") or ""))

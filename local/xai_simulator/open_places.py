@@ -7,6 +7,7 @@ import uuid
 from aiohttp import web
 
 from xai_simulator import downloads, samples
+from xai_simulator.journal import digest
 from xai_simulator.replies import MARKER, json_response
 from xai_simulator.simulator import Simulator
 
@@ -64,6 +65,8 @@ class OpenPlaces:
             async for chunk in request.content.iter_chunked(2**18):
                 file.write(chunk)
         self._simulator.received[name] = path
+        row = {"name": name, "path": path.name}
+        self._simulator.ledger.write("received", digest(name), row)
         return web.Response(status=200)
 
     async def _received(self, request: web.Request) -> web.StreamResponse:

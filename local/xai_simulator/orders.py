@@ -23,7 +23,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Order:
-    """What both kinds of work have in common."""
+    """What both kinds of work have in common; `asked` is the request that this came from."""
 
     operation: Operation
     task: Task
@@ -34,6 +34,7 @@ class Order:
     prompt: str
     markers: Markers
     storage: dict[str, Any] | None
+    asked: dict[str, Any]
     aspect_ratio: str | None
     resolution: str
 

@@ -14,9 +14,13 @@ CODES = {
     401: "unauthenticated:no-credentials",
     403: "permission-denied",
     404: "not-found",
+    405: "method-not-allowed",
+    408: "deadline-exceeded",
+    413: "payload-too-large",
     429: "resource-exhausted",
     500: "internal-error",
     503: "service-unavailable",
+    529: "overloaded",
 }
 
 NO_KEY = "No API key was provided. Send it as `Authorization: Bearer <key>`."
@@ -42,6 +46,7 @@ NO_VIDEO = "No deferred video could be found with the given request_id"
 NO_IMAGE = "Unknown request id or the result has expired"
 MALFORMED_ID = "Malformed request ID"
 NO_PROMPT = "Prompt cannot be empty. Please provide a prompt."
+UNREADABLE = "Failed to buffer the request body: {reason}"
 NOT_JSON_TYPE = "Expected request with `Content-Type: application/json`"
 VIDEO_MODERATED = "Generated video rejected by content moderation."
 IMAGE_MODERATED = "Generated image rejected by content moderation."

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xai_simulator.cards import Caption
 from xai_simulator.clips import Scene
+from xai_simulator.ledger import put
 from xai_simulator.making import Workshop
 from xai_simulator.stills import still
 
@@ -30,7 +31,7 @@ async def sample(workshop: Workshop, name: str) -> Path | None:
     if name in PICTURES:
         caption = Caption("sample input", name, "the xAI simulator serves this")
         content = await asyncio.to_thread(still, PICTURES[name], caption, None, "PNG")
-        await asyncio.to_thread(path.write_bytes, content)
+        await asyncio.to_thread(put, path, content)
         return path
     match = CLIP.fullmatch(name)
     seconds = int(match[1] or CLIP_SECONDS) if match else 0

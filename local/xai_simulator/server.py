@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiohttp import web
+from aiohttp import web, web_protocol
 
 from xai_simulator import replies, samples
 from xai_simulator.files_api import FilesApi
 from xai_simulator.inputs import OWN_FETCH
 from xai_simulator.journal import Entry, Journal, fingerprint
+from xai_simulator.ledger import Ledger
 from xai_simulator.media_api import MediaApi
 from xai_simulator.models_api import ModelsApi
 from xai_simulator.open_places import OpenPlaces
@@ -84,13 +85,25 @@ def _refusals() -> Any:
         except web.HTTPException as problem:
             if not request.path.startswith("/v1/"):
                 raise
-            text = f"{problem.reason}: {request.method} {request.path}"
-            response = Refusal(text, problem.status).response()
+            response = _flat(problem, request).response()
+        except web_protocol.RequestPayloadError as problem:
+            text = replies.UNREADABLE.format(reason=problem)
+            response = Refusal(text, 400, plain=True).response()
+            response.force_close()
         if not response.prepared:
             response.headers["x-request-id"] = str(uuid.uuid4())
         return response
 
     return refuse
+
+
+def _flat(problem: web.HTTPException, request: web.Request) -> Refusal:
+    if problem.status == 413:
+        text = replies.UNREADABLE.format(reason="length limit exceeded")
+        return Refusal(text, 413, plain=True)
+    allowed = problem.headers.get("Allow")
+    text = f"{problem.reason}: {request.method} {request.path}"
+    return Refusal(text, problem.status, headers={"Allow": allowed} if allowed else {})
 
 
 def _key_check(options: SimulatorOptions) -> Any:
@@ -111,17 +124,22 @@ def _key_check(options: SimulatorOptions) -> Any:
 async def _serving(options: SimulatorOptions, journal: Journal) -> AsyncIterator[Simulator]:
     """A simulator that answers, until the block is left."""
     listener = _listener(options)
-    origin = (options.origin or _origin(options.host, listener.getsockname()[1])).rstrip("/")
+    port: int = listener.getsockname()[1]
+    origin = (options.origin or _origin(options.host, port)).rstrip("/")
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(_folder(options.cache))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        simulator = Simulator(options, origin, folder, session, journal)
+        ledger = Ledger(folder / f"jobs-{port}" if options.cache else None)
+        if not options.port:
+            ledger.clear()  # whoever had this free port before was somebody else
+        simulator = Simulator(options, origin, folder, session, journal, ledger)
         runner = web.AppRunner(
             application(simulator), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
         )
         await runner.setup()
         stack.push_async_callback(simulator.close)
         stack.push_async_callback(runner.cleanup)
+        simulator.take_up()
         await web.SockSite(runner, listener).start()
         yield simulator
 

@@ -89,6 +89,7 @@ def shapes(catalog: ModelCatalog) -> dict[Shape, Reader]:
         "generate_audio": optional(boolean),
     }
     from_video = {**video, "prompt": text, "video": VIDEO}
+    untraced = {name: reader for name, reader in from_video.items() if name != "user"}
     return {
         "generate": record(
             "GenerateVideoRequest",
@@ -98,7 +99,7 @@ def shapes(catalog: ModelCatalog) -> dict[Shape, Reader]:
         "edit": record("EditVideoRequest", from_video, required=("prompt", "video")),
         "extend": record(
             "ExtendVideoRequest",
-            {**from_video, "duration": optional(seconds)},
+            {**untraced, "duration": optional(seconds)},
             required=("prompt", "video"),
         ),
         "image": record("GenerateImageRequest", still),

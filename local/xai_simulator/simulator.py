@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,11 +20,12 @@ from xai_simulator.files import FileShelf, StoredFile
 from xai_simulator.inputs import UrlRule
 from xai_simulator.jobs import Artifact, Job, JobFailed, Made
 from xai_simulator.journal import Journal, fingerprint
+from xai_simulator.ledger import Ledger, job_of, row_of
 from xai_simulator.making import Workshop
 from xai_simulator.options import SimulatorOptions
 from xai_simulator.orders import ImageOrder, Order, VideoOrder
 from xai_simulator.replies import Refusal
-from xai_simulator.scenarios import SCENARIOS, Scenario
+from xai_simulator.scenarios import SCENARIOS, Markers, Scenario
 from xai_simulator.shapes import shapes
 from xai_simulator.uploads import deliver
 from xai_simulator.validation import Rulebook
@@ -42,16 +45,18 @@ class Simulator:
         folder: Path,
         session: aiohttp.ClientSession,
         journal: Journal,
+        ledger: Ledger,
     ) -> None:
         self.options = options
         self.origin = origin
         self.folder = folder
         self.session = session
         self.journal = journal
+        self.ledger = ledger
         self.catalog = options.catalog()
         self.rules = Rulebook(self.catalog, options)
         self.shapes = shapes(self.catalog)
-        self.shelf = FileShelf()
+        self.shelf = FileShelf(ledger, folder)
         self.workshop = Workshop(folder, session, UrlRule(options), self.shelf)
         self.jobs: dict[str, Job] = {}
         self.artifacts: dict[str, Artifact] = {}
@@ -68,8 +73,27 @@ class Simulator:
         for kept in (self.jobs, self.artifacts, self.received, self._memory, self._starts):
             kept.clear()
         self.shelf.clear()
+        self.ledger.clear()
         self.journal.clear()
         self._chance = random.Random(self.options.fault_seed)  # noqa: S311
+
+    def take_up(self) -> None:
+        """Go on with the jobs that an earlier run on this port and cache folder left."""
+        self.received = {
+            row["name"]: self.folder / row["path"] for row in self.ledger.rows("received")
+        }
+        kept = []
+        for row in self.ledger.rows("job"):
+            # A row that other options refuse, or that another version wrote, is passed over.
+            with contextlib.suppress(Refusal, LookupError, TypeError, ValueError):
+                job = job_of(row, self.rules.order(**row["asked"]), self.folder)
+                kept.append((job, row["urls"]))
+        for job, urls in sorted(kept, key=lambda pair: pair[0].began):
+            self.jobs[job.id] = job
+            if job.status == "done":
+                self._offer(job, urls)
+            self.journal.enter_again(job.entry())
+            self.run_later(job)
 
     async def close(self) -> None:
         """Stop all work."""
@@ -130,8 +154,13 @@ class Simulator:
         job = Job(order, due=time.monotonic() + wait)
         job.ticks = _quote(order)
         self.jobs[job.id] = job
-        self.journal.enter_job(job.entry())
+        self._note(job)
         return job
+
+    def _note(self, job: Job) -> None:
+        if self.jobs.get(job.id) is job:  # no reset has come in between
+            self.ledger.write("job", job.id, row_of(job))
+            self.journal.enter_job(job.entry())
 
     def run_later(self, job: Job) -> None:
         """Let the job run beside the server."""
@@ -140,7 +169,26 @@ class Simulator:
         task.add_done_callback(self._tasks.discard)
 
     async def run(self, job: Job) -> None:
-        """Make the work, wait until it is due, deliver it."""
+        """Make the work, wait until it is due, deliver it; a job taken up goes on where it was."""
+        if not job.results and job.failure is None:
+            await self._make(job)
+            self._note(job)
+        await asyncio.sleep(max(0.0, job.due - time.monotonic()))
+        if job.order.markers.has("hang"):
+            return
+        if job.status == "pending":
+            outcome = endings.outcome(job)
+            if outcome == "done":
+                self._publish(job)
+                await deliver(self, job, "before")
+            job.status = outcome
+            self._note(job)
+        if job.status == "done" and not job.uploads:
+            await deliver(self, job, "after")
+            if job.uploads:
+                self._note(job)
+
+    async def _make(self, job: Job) -> None:
         try:
             job.results = await self._made(job.order)
         except JobFailed as failure:
@@ -151,19 +199,6 @@ class Simulator:
             job.ticks = 0
         if job.results and isinstance(job.order, VideoOrder):
             job.ticks = job.results[0].ticks
-        self.journal.enter_job(job.entry())
-        await asyncio.sleep(max(0.0, job.due - time.monotonic()))
-        if job.order.markers.has("hang"):
-            return
-        outcome = endings.outcome(job)
-        if outcome == "done":
-            self._publish(job)
-            await deliver(self, job, "before")
-        job.status = outcome
-        self.journal.enter_job(job.entry())
-        if outcome == "done":
-            await deliver(self, job, "after")
-            self.journal.enter_job(job.entry())
 
     async def _made(self, order: Order) -> list[Made]:
         if isinstance(order, VideoOrder):
@@ -173,14 +208,28 @@ class Simulator:
         raise TypeError(f"no workshop for {type(order).__name__}")
 
     def _publish(self, job: Job) -> None:
+        self._offer(job)
+        if job.order.storage or job.order.markers.has("file_only"):
+            job.files = [self.file_output(self._stored(job, made)) for made in job.results]
+
+    def _offer(self, job: Job, urls: Sequence[str] = ()) -> None:
+        """Serve the results; `urls` are the names under which polls have told of them before."""
         for number, made in enumerate(job.results):
-            ending = ".mp4" if made.content_type == "video/mp4" else f"-{number}.jpeg"
-            name = f"xai-video-{job.id}.mp4" if ending == ".mp4" else f"xai-image-{job.id}{ending}"
+            video = made.content_type == "video/mp4"
+            name = f"xai-video-{job.id}.mp4" if video else f"xai-image-{job.id}-{number}.jpeg"
             artifact = Artifact(name, made.path, made.content_type, job.order.markers)
             job.artifacts.append(artifact)
             self.artifacts[name] = artifact
-            if job.order.storage or job.order.markers.has("file_only"):
-                job.files.append(self.file_output(self._stored(job, made)))
+            if urls and urls[number] != name:
+                self._freshen(job, number)
+
+    def _freshen(self, job: Job, number: int) -> None:
+        """Serve a result under a new name, where it is no longer gone."""
+        old = job.artifacts[number]
+        kept = Markers(tuple(row for row in old.markers.rows if row.name != "gone"))
+        fresh = Artifact(f"fresh-{old.name}", old.path, old.content_type, kept)
+        job.artifacts[number] = fresh
+        self.artifacts[fresh.name] = fresh
 
     def _stored(self, job: Job, made: Made) -> StoredFile:
         asked = job.order.storage or {"filename": f"{job.id}.mp4", "public_url": True}
@@ -206,15 +255,10 @@ class Simulator:
 
     def url_of(self, job: Job, number: int = 0) -> str:
         """The result url; a fresh one once the old one has been found gone."""
+        if job.artifacts[number].gone:
+            self._freshen(job, number)
+            self._note(job)
         artifact = job.artifacts[number]
-        if artifact.gone:
-            name = f"fresh-{len(self.artifacts)}-{artifact.name}"
-            kept = tuple(row for row in artifact.markers.rows if row.name != "gone")
-            artifact = Artifact(
-                name, artifact.path, artifact.content_type, type(artifact.markers)(kept)
-            )
-            job.artifacts[number] = artifact
-            self.artifacts[name] = artifact
         folder = "xai-vidgen-bucket" if artifact.content_type == "video/mp4" else "xai-imgen-bucket"
         return f"{self.origin}/{folder}/{artifact.name}"
 

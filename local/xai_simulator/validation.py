@@ -57,6 +57,7 @@ class Rulebook:
             "prompt": prompt,
             "markers": markers(prompt),
             "storage": fields.get("storage_options"),
+            "asked": {"shape": shape, "fields": fields},
         }
         if produces == "image":
             return image_order(shape == "image_edit", fields, shared, quality, self._check_url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -137,7 +138,7 @@ def record(
             field = renamed.get(key, key)
             if field not in fields:
                 continue
-            if field in found:
+            if field in found or key in getattr(value, "keys_repeated", ()):
                 raise Mistyped(f"duplicate field `{field}`")
             found[field] = _at(key, fields[field], inner)
         missing = next((field for field in required if field not in found), None)
@@ -155,6 +156,15 @@ def _at(step: str, reader: Reader, value: Any) -> Any:
         raise problem.under(step) from None
 
 
+class Repeated(dict[str, Any]):
+    """A JSON object, and the keys that stood in it more than once."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        counts = Counter(key for key, _ in pairs)
+        self.keys_repeated = {key for key, count in counts.items() if count > 1}
+
+
 def _constant(name: str) -> float:
     raise ValueError(f"expected value, found {name}")
 
@@ -162,7 +172,9 @@ def _constant(name: str) -> float:
 def parsed(body: bytes, reader: Reader) -> dict[str, Any]:
     """The fields of a JSON body, or the framework's own refusal: 400 for syntax, 422 for types."""
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_constant)
+        value = json.loads(
+            body.decode("utf-8"), parse_constant=_constant, object_pairs_hook=Repeated
+        )
     except (ValueError, RecursionError) as problem:
         reason = f"Failed to parse the request body as JSON: {problem}"
         raise Refusal(reason, 400, plain=True) from None

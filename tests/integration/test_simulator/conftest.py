@@ -46,7 +46,7 @@ class Caller:
         return self.http.get(f"/v1/videos/{request_id}")
 
     def ended(self, request_id: str, path: str = "videos") -> httpx.Response:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             reply = self.http.get(f"/v1/{path}/{request_id}")
             if reply.status_code != 202:
@@ -94,7 +94,7 @@ def calling(simulator: Running) -> Caller:
     http = httpx.Client(
         base_url=simulator.origin,
         headers={"Authorization": f"Bearer {simulator.key}"},
-        timeout=20,
+        timeout=60,
     )
     return Caller(simulator, http)
 

@@ -109,7 +109,8 @@ def test_an_edit_without_a_prompt_is_422_and_a_generation_400(xai):
     assert reply.json()["error"] == "Prompt cannot be empty. Please provide a prompt."
 
 
-def test_a_deferred_still_is_polled_for(xai, conforms):
+def test_a_deferred_still_is_polled_for(xai_with, conforms):
+    xai = xai_with(job_seconds=3, time_scale=1)
     started = xai.post("images/generations", {"prompt": "later", "deferred": True}).json()
     assert set(started) == {"request_id"}
     assert xai.http.get(f"/v1/images/{started['request_id']}").status_code == 202
@@ -157,8 +158,9 @@ def test_stills_are_put_to_their_upload_urls(xai):
     asked = {"prompt": "x", "n": 2, "output": {"upload_urls": urls}}
     assert xai.post("images/generations", asked).status_code == 200
     assert all(opened(httpx.get(url).content).format == "JPEG" for url in urls)
-    reply = xai.post("images/generations", {**asked, "n": 1})
-    assert reply.status_code == 400
+    for wrong in ({"n": 1}, {"output": {"upload_urls": []}}):
+        reply = xai.post("images/generations", {**asked, **wrong})
+        assert reply.status_code == 400
 
 
 def test_stored_stills_have_a_file_each(xai, conforms):

@@ -84,16 +84,15 @@ def test_another_model_can_be_reported(xai_with):
 
 def test_usage_and_progress_and_pending_bodies_can_be_left_out(xai_with):
     xai = xai_with(report_usage=False, report_progress=False)
-    request_id = xai.start()
-    assert xai.poll(request_id).json() == {"status": "pending"}
-    assert "usage" not in xai.ended(request_id).json()
+    assert xai.poll(xai.start("x [[sim:hang]]")).json() == {"status": "pending"}
+    assert "usage" not in xai.finish()
     empty = xai_with(empty_pending=True)
-    assert empty.poll(empty.start()).content == b""
+    assert empty.poll(empty.start("x [[sim:hang]]")).content == b""
 
 
 @pytest.mark.parametrize(("witness", "status"), [("prompt", 200), ("never", 404), ("late", 404)])
 def test_the_witness_can_be_chosen_for_all_jobs(xai_with, witness, status):
-    xai = xai_with(witness=witness, witness_delay=60)
+    xai = xai_with(witness=witness, witness_delay=10_000)
     xai.finish(output={"upload_url": xai.asset("put/all")})
     assert httpx.get(xai.asset("put/all")).status_code == status
 
@@ -131,7 +130,7 @@ def test_fifteen_seconds_of_1080p_are_ready_about_when_the_job_is_due(xai_with):
     xai = xai_with(job_seconds=1, time_scale=1, cache=None)
     began = time.monotonic()
     xai.finish("in time", model="grok-imagine-video-1.5", resolution="1080p", duration=15)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("prompt", ["x" * 4096, "слон и лиса " * 180, "a\nb\n" * 300, "fox"])
@@ -176,10 +175,11 @@ def test_the_command_serves_until_it_is_stopped(stop):
         headers = {"Authorization": "Bearer K"}
         assert httpx.get(f"{base_url}/models", headers=headers).status_code == 200
         asked = {"prompt": "[[sim:slow_start]]"}
+        brief = httpx.Timeout(30, read=0.3)
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{base_url}/videos/generations", json=asked, headers=headers, timeout=0.3)
+            httpx.post(f"{base_url}/videos/generations", json=asked, headers=headers, timeout=brief)
         process.send_signal(stop)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (0, "")
     finally:
         process.kill()

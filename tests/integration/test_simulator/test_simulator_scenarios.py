@@ -8,14 +8,23 @@ import httpx
 import pytest
 
 from xai_simulator import downloads, endings, faults, uploads
-from xai_simulator.mp4_boxes import NotAnMp4, footage
 from xai_simulator.scenarios import SCENARIOS
 
 TICKS = 500_000_000
 
 
+BRIEF = httpx.Timeout(30, read=0.2)
+
+
 def jobs(xai):
     return len(xai.simulator.jobs())
+
+
+def until(holds):
+    deadline = time.monotonic() + 30
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert holds()
 
 
 def test_every_marker_has_something_behind_it():
@@ -115,13 +124,14 @@ def test_a_garbled_answer_leaves_a_job(xai):
 def test_a_slow_start_answers_after_a_minute_of_its_clock(xai):
     began = time.monotonic()
     assert xai.generate("x [[sim:slow_start]]").status_code == 200
-    assert time.monotonic() - began == pytest.approx(60 * 0.02, abs=0.5)
+    assert 60 * 0.02 <= time.monotonic() - began < 30
     assert jobs(xai) == 1
 
 
 def test_a_client_that_gives_up_on_a_slow_start_leaves_a_job(xai):
     with pytest.raises(httpx.ReadTimeout):
-        xai.post("videos/generations", {"prompt": "[[sim:slow_start]]"}, timeout=0.2)
+        xai.post("videos/generations", {"prompt": "[[sim:slow_start]]"}, timeout=BRIEF)
+    until(lambda: jobs(xai) == 1)
     assert jobs(xai) == 1
 
 
@@ -189,7 +199,7 @@ def test_a_poll_can_be_dropped(xai):
 def test_a_poll_can_be_slow(xai):
     request_id = xai.start("x [[sim:poll_slow]]")
     with pytest.raises(httpx.ReadTimeout):
-        xai.http.get(f"/v1/videos/{request_id}", timeout=0.2)
+        xai.http.get(f"/v1/videos/{request_id}", timeout=BRIEF)
     assert xai.ended(request_id).json()["status"] == "done"
 
 
@@ -204,18 +214,17 @@ def test_a_poll_can_be_unreadable(xai, name):
 
 
 def test_pending_answers_can_be_empty(xai):
-    request_id = xai.start("x [[sim:empty202]]")
-    reply = xai.poll(request_id)
+    reply = xai.poll(xai.start("x [[sim:empty202]] [[sim:hang]]"))
     assert (reply.status_code, reply.content) == (202, b"")
-    assert xai.ended(request_id).json()["status"] == "done"
+    assert xai.finish("x [[sim:empty202]]")["status"] == "done"
 
 
 def test_pending_answers_can_lack_progress(xai):
-    assert xai.poll(xai.start("x [[sim:no_progress]]")).json() == {"status": "pending"}
+    assert xai.poll(xai.start("x [[sim:no_progress]] [[sim:hang]]")).json() == {"status": "pending"}
 
 
 def test_progress_can_go_backwards(xai):
-    request_id = xai.start("x [[sim:backwards]] [[sim:slow]]")
+    request_id = xai.start("x [[sim:backwards]] [[sim:hang]]")
     seen = [xai.poll(request_id).json()["progress"] for _ in range(3)]
     assert seen == sorted(seen, reverse=True)
     assert seen[0] > seen[2]
@@ -320,12 +329,14 @@ def test_a_done_body_can_be_odd(xai, name, check):
 
 @pytest.mark.parametrize("name", ["witness_late", "witness_never", "witness_broken"])
 def test_a_witness_can_be_late_missing_or_broken(xai_with, name):
-    xai = xai_with(witness_delay=30)
+    xai = xai_with(witness_delay=150)
     target = xai.asset(f"put/{name}")
     body = xai.finish(f"x [[sim:{name}]]", output={"upload_url": target})
     whole = httpx.get(body["video"]["url"]).content
     at_once = httpx.get(target)
-    time.sleep(1.0)
+    if name == "witness_late":
+        until(lambda: httpx.get(target).status_code == 200)
+    time.sleep(0.5)
     later = httpx.get(target)
     seen = (at_once.status_code, later.status_code, later.content == whole)
     wanted = {
@@ -334,112 +345,3 @@ def test_a_witness_can_be_late_missing_or_broken(xai_with, name):
         "witness_broken": (200, 200, False),
     }
     assert seen == wanted[name]
-
-
-def result(xai, name, **fields):
-    return xai.finish(f"x [[sim:{name}]]", **fields)["video"]["url"]
-
-
-@pytest.mark.parametrize("name", ["short", "short_once", "reset"])
-def test_a_download_can_break_off(xai, name):
-    url = result(xai, name)
-    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
-        httpx.get(url)
-    if name == "short_once":
-        assert httpx.get(url).status_code == 200
-    assert int(httpx.head(url).headers["content-length"]) > 1000
-
-
-@pytest.mark.parametrize("name", ["truncated", "long"])
-def test_a_download_can_be_shorter_than_the_file_says(xai, name, tmp_path):
-    content = httpx.get(result(xai, name)).content
-    whole = httpx.get(xai.finish()["video"]["url"]).content
-    assert len(content) < len(whole) * 0.8
-
-
-def test_a_download_can_stall_or_drip(xai_with):
-    xai = xai_with(time_scale=1)
-    for name in ("stall", "drip"):
-        began = time.monotonic()
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.get(result(xai, name), timeout=0.3)
-        assert time.monotonic() - began < 5
-
-
-@pytest.mark.parametrize(
-    ("name", "content_type", "begins"),
-    [
-        ("empty", "video/mp4", b""),
-        ("html", "text/html", b"<!doctype html>"),
-        ("json", "application/json", b"{"),
-        ("notmp4", "video/mp4", b"This only claims"),
-        ("octet", "application/octet-stream", b"\0\0\0"),
-    ],
-)
-def test_a_result_url_can_serve_something_else(xai, name, content_type, begins):
-    reply = httpx.get(result(xai, name))
-    assert reply.status_code == 200
-    assert reply.headers["content-type"] == content_type
-    assert reply.content.startswith(begins)
-    assert bool(reply.content) is (name != "empty")
-
-
-def test_an_mp4_can_lack_its_moov_box(xai, tmp_path):
-    path = tmp_path / "nomoov.mp4"
-    path.write_bytes(httpx.get(result(xai, "nomoov")).content)
-    with pytest.raises(NotAnMp4, match="no moov box"):
-        footage(path)
-
-
-@pytest.mark.parametrize("name", ["oversize", "oversize_chunked"])
-def test_a_result_can_be_larger_than_any_limit(xai_with, name):
-    xai = xai_with(oversize_bytes=3 * 2**30)
-    with httpx.stream("GET", result(xai, name)) as reply:
-        announced = reply.headers.get("content-length")
-        assert announced == (str(3 * 2**30) if name == "oversize" else None)
-        received = 0
-        for chunk in reply.iter_bytes():
-            received += len(chunk)
-            if received > 20 * 2**20:
-                break
-    assert received > 20 * 2**20
-    assert xai.generate().status_code == 200
-
-
-def test_an_oversize_result_ends_where_it_was_announced(xai_with):
-    xai = xai_with(oversize_bytes=1_000_000)
-    for name in ("oversize", "oversize_chunked"):
-        assert len(httpx.get(result(xai, name)).content) == 1_000_000
-
-
-def test_a_result_url_can_redirect(xai):
-    reply = httpx.get(result(xai, "redirect"))
-    assert reply.status_code == 302
-    followed = httpx.get(result(xai, "redirect"), follow_redirects=True)
-    assert followed.content[4:8] == b"ftyp"
-    private = httpx.get(result(xai, "redirect_private"))
-    assert private.headers["location"].startswith("http://169.254.169.254/")
-    loop = result(xai, "redirect_loop")
-    assert loop.endswith(httpx.get(loop).headers["location"])
-
-
-def test_a_gone_url_is_replaced_at_the_next_poll(xai):
-    request_id = xai.start("x [[sim:gone]]")
-    first = xai.ended(request_id).json()["video"]["url"]
-    assert xai.poll(request_id).json()["video"]["url"] == first
-    assert httpx.get(first).status_code == 404
-    second = xai.poll(request_id).json()["video"]["url"]
-    assert second != first
-    assert httpx.get(second).content[4:8] == b"ftyp"
-
-
-def test_every_url_of_a_job_can_be_expired(xai):
-    request_id = xai.start("x [[sim:expired_url]]")
-    for _ in range(2):
-        url = xai.ended(request_id).json()["video"]["url"]
-        assert httpx.get(url).status_code == 403
-
-
-def test_a_first_download_can_be_503(xai):
-    url = result(xai, "download503")
-    assert [httpx.get(url).status_code for _ in range(2)] == [503, 200]
