@@ -76,7 +76,13 @@ def measure(source: str, s3: str) -> None:
         )
         events: Any = SimpleNamespace(publish=lambda status, detail: None)
         return workflow.finalize(
-            render, manifest, library, downloads, events, lambda: datetime.now(UTC)
+            render,
+            manifest,
+            library,
+            downloads,
+            events,
+            workflow.Pace(),
+            lambda: datetime.now(UTC),
         )
 
     copy(1)
@@ -164,7 +170,7 @@ def main() -> None:
         done = subprocess.run(
             [sys.executable, __file__, "--measure", source, s3],
             env={**os.environ, "MEGABYTES": str(size)},
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
             check=True,
         )
