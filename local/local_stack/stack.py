@@ -148,8 +148,10 @@ class LocalStack:
             keep_key(clients("secretsmanager"), found.secret, settings.simulator_key)
         if changed:
             self.timed("save", lambda: save(origin))
+        # Older curls sign the $ of a $default stage in another way than they send it.
+        stage = "" if found.stage == "$default" else f"/{found.stage}"
         return Endpoints(
-            api_url=f"{origin}/_aws/execute-api/{found.api_id}/{found.stage}",
+            api_url=f"{origin}/_aws/execute-api/{found.api_id}{stage}",
             api_id=found.api_id,
             aws_endpoint_url=origin,
             region=REGION,
