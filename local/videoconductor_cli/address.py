@@ -47,7 +47,7 @@ def find(api: str | None, data_folder: Path | None) -> Address:
 
     Raises BadInput for an address that is none, NoAnswer when there is nothing to talk to.
     """
-    return deployed(api) if api else local(stack_folder(data_folder))
+    return deployed(api) if api is not None else local(stack_folder(data_folder))
 
 
 def deployed(url: str) -> Address:

@@ -13,11 +13,19 @@ from typing import Any
 import httpx
 
 from videoconductor_cli.address import LOOPBACK
-from videoconductor_cli.errors import NoAnswer, NoClip
+from videoconductor_cli.errors import BadInput, NoAnswer, NoClip
 
 CHUNK_BYTES = 1024 * 1024
 TIMEOUT = httpx.Timeout(connect=5, read=30, write=10, pool=5)
 PAUSES = (0.5, 2.0)  # before the second and third attempt
+
+
+def check_writable(folder: Path) -> None:
+    """Raises BadInput for a folder that no clip could be put into."""
+    whole = folder.absolute()
+    nearest = next(place for place in (whole, *whole.parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise BadInput(f"cannot write into {folder}: {nearest} is not a folder one can write to")
 
 
 def fetch(
@@ -33,9 +41,9 @@ def fetch(
     """
     target = _target(folder, str(video["key"]))
     if target.exists():
-        if _digest(target) == video["sha256"]:
+        if target.is_file() and _digest(target) == video["sha256"]:
             return target
-        raise NoClip(f"another file stands at {target}: move it away, or download elsewhere")
+        raise NoClip(f"something else stands at {target}: move it away, or download elsewhere")
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

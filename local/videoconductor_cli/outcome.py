@@ -12,6 +12,10 @@ from videoconductor_cli.errors import NoClip
 # What may help a render out of the state it rests in.
 WAYS_OUT = {
     "failed": ("retry {id}  # is paid for",),
+    "failed, paid": (
+        "attach {id} REQUEST_ID",
+        "retry {id} --may-charge-twice",
+    ),
     "cancelled": ("attach {id}",),
     "stalled": ("attach {id}", "abandon {id}"),
     "submit_unknown": (
@@ -67,8 +71,19 @@ def why_not(render: Mapping[str, Any]) -> str:
 
 
 def _ways_out(render: Mapping[str, Any]) -> tuple[str, ...]:
-    was_made = render["status"] == "failed" and render["result"]["video"] is not None
-    return ("attach {id}",) if was_made else WAYS_OUT.get(render["status"], ())
+    status = render["status"]
+    if status == "failed" and render["result"]["video"] is not None:
+        return ("attach {id}",)
+    if status == "failed" and _may_have_been_paid(render):
+        status = "failed, paid"
+    return WAYS_OUT.get(status, ())
+
+
+def _may_have_been_paid(render: Mapping[str, Any]) -> bool:
+    """Whether the API wants consent to a retry: the newest POST may still cost something."""
+    newest = render["attempts"][-1] if render["attempts"] else {}
+    is_open = newest.get("outcome") in {"submitting", "accepted", "unknown", "abandoned"}
+    return is_open and not newest.get("hasEnded")
 
 
 def _cost(render: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Downloads: under the clip's key, whole and verified, never over another file."""
+"""Downloads: under the clip's key, whole and verified, never over something else."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from videoconductor_cli.downloads import fetch
-from videoconductor_cli.errors import NoAnswer, NoClip
+from videoconductor_cli.downloads import check_writable, fetch
+from videoconductor_cli.errors import BadInput, NoAnswer, NoClip
 
 CONTENT = b"an mp4, let us say" * 100_000
 KEY = "generated/videos/film/clip/draft/r1.mp4"
@@ -50,7 +50,7 @@ def test_the_same_clip_again_is_not_fetched_again(tmp_path: Path) -> None:
 def test_another_file_in_its_place_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / KEY).parent.mkdir(parents=True)
     (tmp_path / KEY).write_bytes(b"mine")
-    with pytest.raises(NoClip, match="another file"):
+    with pytest.raises(NoClip, match="something else"):
         fetch(video(), tmp_path, serving())
     assert (tmp_path / KEY).read_bytes() == b"mine"
 
@@ -85,3 +85,18 @@ def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> Non
     (tmp_path / "generated").write_text("a file where a folder should be")
     with pytest.raises(NoClip, match="cannot write"):
         fetch(video(), tmp_path, serving())
+
+
+def test_a_folder_in_the_clips_place_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / KEY).mkdir(parents=True)
+    with pytest.raises(NoClip, match="something else stands"):
+        fetch(video(), tmp_path, serving())
+
+
+def test_a_place_that_takes_no_clip_is_found_out_before_anything_is_paid_for(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(BadInput, match="cannot write into"):
+        check_writable(tmp_path / "file" / "below")
+    check_writable(tmp_path / "new" / "folder")

@@ -201,6 +201,25 @@ def test_a_render_without_a_clip_ends_with_1_and_a_way_out(
     assert f"videoconductor {way_out}" in err
 
 
+def test_a_failure_after_a_post_that_may_be_paid_for_offers_what_the_api_allows(
+    api: FakeApi,
+) -> None:
+    api.statuses = ["failed"]
+    api.changes = {
+        "error": {"error": "RenderFailed", "message": "Malformed request ID", "code": None},
+        "attempts": [{"outcome": "unknown"}],
+    }
+    _, _, err = run("generate", "a fox")
+    assert "attach r1 REQUEST_ID" in err
+    assert "retry r1 --may-charge-twice" in err
+
+
+def test_an_empty_idempotency_key_is_refused(api: FakeApi) -> None:
+    code, _, err = run("generate", "a fox", "--idempotency-key", "")
+    assert code == 2
+    assert "--idempotency-key is empty" in err
+
+
 def test_status_shows_any_render_with_0_and_watches_like_generate(api: FakeApi) -> None:
     api.statuses = ["failed"]
     assert run("status", "r1")[0] == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from videoconductor_cli import options
-from videoconductor_cli.errors import NoAnswer
+from videoconductor_cli.errors import BadInput, NoAnswer
 
 if TYPE_CHECKING:
     from videoconductor_cli.client import Document, VideoConductor
@@ -48,10 +48,15 @@ def generate(
 ) -> None:
     """Ask for a clip and wait until it is there."""
     given = dict(locals())
-    from videoconductor_cli import address, outcome, reading, showing
+    from videoconductor_cli import address, downloads, outcome, reading, showing
     from videoconductor_cli.client import VideoConductor
     from videoconductor_cli.watching import come_back, watch
 
+    if idempotency_key == "":
+        raise BadInput("--idempotency-key is empty: give one, or leave the option out")
+    place = outcome.folder(download, to)
+    if place is not None:
+        downloads.check_writable(place)  # before anything is paid for
     fields = reading.request(request, given)
     client = VideoConductor(address.find(api, data_folder))
     accepted = submit(client, fields, idempotency_key)
@@ -66,7 +71,7 @@ def generate(
         return
     with come_back(accepted["renderId"], api, data_folder):
         (render,) = watch(client, [accepted["renderId"]])
-    outcome.conclude(render, outcome.folder(download, to), as_json=as_json)
+    outcome.conclude(render, place, as_json=as_json)
 
 
 def submit(client: VideoConductor, fields: dict[str, Any], key: str | None) -> Document:

@@ -56,7 +56,8 @@ class Problem:
     choices: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        text = f"{self.field}: {_shown(self.value)} {self.message}"
+        value = "" if self.value is None else f"{_shown(self.value)} "
+        text = f"{self.field}: {value}{self.message}"
         return f"{text}; choose one of: {', '.join(self.choices)}" if self.choices else text
 
 

@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from videoconductor.clip import Render
-from videoconductor.errors import VideoConductorError
+from videoconductor.errors import RenderFailed, SubmitUnknown, VideoConductorError
 
 logger = Logger(service="videoconductor")
 metrics = Metrics(namespace="VideoConductor", service="videoconductor")
@@ -22,8 +22,8 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 def task(verb: Verb) -> Handler:
     """Make a verb a Lambda handler that logs one line a state, keyed by render.
 
-    An error that is ours leaves by its class alone, for Lambda logs what it is handed: its words,
-    which may be the provider's, are on record. The document keeps the number of the execution it
+    An error that may hold the provider's words leaves by its class alone, for Lambda logs what it
+    is handed; the words are on record. The document keeps the number of the execution it
     came with, so that one that was overtaken meanwhile finds out at its next state.
     """
 
@@ -36,7 +36,9 @@ def task(verb: Verb) -> Handler:
         except VideoConductorError as problem:
             logger.warning("%s -> %s", render.status, type(problem).__name__)
             _count(type(problem).__name__)
-            raise type(problem)(f"see the record of {render.render_id}") from None
+            if isinstance(problem, RenderFailed | SubmitUnknown):
+                raise type(problem)(f"see the record of {render.render_id}") from None
+            raise
         logger.info("%s -> %s", render.status, after.status)
         if after.status != render.status:
             _count(after.status)
