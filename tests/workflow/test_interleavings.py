@@ -98,6 +98,22 @@ def test_attaching_somebody_elses_failed_job_proves_nothing_about_the_lost_post(
         conductor.retry(render.render_id)
 
 
+def test_a_job_attached_to_a_refused_render_needs_consent_before_another_is_paid_for(
+    stage, conductor
+):
+    other = stage.submit(prompt="y [[sim:job_lost]]")
+    stage.run(other)
+    render = stage.submit(prompt="x [[sim:nocredits]]")
+    stage.run(render)
+    stage.run(conductor.attach(render.render_id, stage.record(other).request_id))
+    assert stage.record(render).status == "stalled"
+
+    with pytest.raises(NotAllowed, match="mayChargeTwice"):
+        conductor.retry(render.render_id)
+
+    assert len(stage.jobs()) == 1
+
+
 def test_an_answer_that_comes_after_another_execution_gave_up_is_kept_and_needs_consent(
     stage, conductor, xai, monkeypatch
 ):

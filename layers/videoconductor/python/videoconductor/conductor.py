@@ -298,8 +298,10 @@ def _may_still_cost(render: Render) -> bool:
     For those before it that was settled, or consented to, when the newest was allowed.
     """
     newest = render.attempt
-    if newest is None or newest.outcome in {"refused", "not_sent"}:
+    if newest is None:
         return False
+    if newest.outcome in {"refused", "not_sent"}:
+        return render.job is not None  # one that somebody attached: it was paid for elsewhere
     return not (newest.outcome == "accepted" and newest.has_ended)
 
 
