@@ -31,7 +31,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(VENV)/.ready ## make two clips end to end on this machine: no AWS, no Docker, no key
+demo: $(VENV)/.ready ## make a short film end to end on this machine: no AWS, no Docker, no key
 	@$(BIN)/videoconductor demo
 
 test: $(VENV)/.ready ## run the tests

@@ -24,8 +24,17 @@ def renders() -> Response[str]:
 
 @app.get("/v1/films/.+/manifest")  # the router's own <film> lacks letters of many scripts
 def manifest() -> Response[str]:
-    film = door.film(app)
-    return door.answer(views.manifest(film, wiring.manifest().entries(film)))
+    film, found = door.film(app), wiring.manifest()
+    url = wiring.opened if door.flag(app, "presign") else None
+    after, limit = door.query(app, "after"), door.optional_number(app, "limit", 1, 1000)
+    entries, runs = found.entries(film), found.runs(film)
+    return door.answer(views.manifest(film, entries, runs, url, after, limit))
+
+
+@app.get("/v1/films/.+")
+def film() -> Response[str]:
+    run, clips, renders = wiring.film(door.film(app), door.query(app, "run"))
+    return door.answer(views.film_detail(run, clips, renders))
 
 
 @door.logger.inject_lambda_context(clear_state=True)

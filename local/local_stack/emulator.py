@@ -9,6 +9,8 @@ import argparse
 import asyncio
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -44,10 +46,30 @@ def emulator(folder: str, port: int) -> App:
 
     app = durable(ministack.app, save_tables, save_everything)
     if ministack.AUTH:
+        from ministack.core import iam_actions  # type: ignore[import-untyped]
+
         from local_stack.signatures import signed
 
+        iam_actions.request_tag_context = with_sources(iam_actions.request_tag_context)
         app = signed(app, secret_of)
     return guarded(introduced(app, folder), port)
+
+
+def with_sources(context: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """A request's condition keys with `events:source`, without which ministack denies PutEvents."""
+
+    def of_request(service: str, action: str, body: bytes, *rest: Any) -> dict[str, Any]:
+        found = context(service, action, body, *rest)
+        if action != "events:PutEvents":
+            return found
+        try:
+            sources = {entry["Source"] for entry in json.loads(body)["Entries"]}
+        except (ValueError, KeyError, TypeError):
+            return found
+        # One that is not allowed among others that are is one too many.
+        return {**found, "events:source": " ".join(sorted(map(str, sources)))}
+
+    return of_request
 
 
 def secret_of(access_key_id: str, token: str) -> str | None:

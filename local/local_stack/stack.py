@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 LOCK_PATIENCE = 120.0
 STOP_PATIENCE = 10.0
+FILM_CONCURRENCY = "8"  # each clip under way may need a function process of its own
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class LocalStack:
         origin = f"http://127.0.0.1:{settings.port}"
         clients = client_factory(origin, REGION, settings.account, secret)
         changed, found = self.timed(
-            "deploy", lambda: deploy(clients, packaged, self.parameters(simulator))
+            "deploy", lambda: deploy(clients, packaged, self.parameters(simulator, origin))
         )
         if simulator is not None:
             keep_key(clients("secretsmanager"), found.secret, settings.simulator_key)
@@ -168,23 +169,25 @@ class LocalStack:
             simulator_digest=self.options.simulator_digest(),
         )
 
-    def parameters(self, simulator: str | None) -> dict[str, str]:
+    def parameters(self, simulator: str | None, origin: str) -> dict[str, str]:
         """The template's parameters: where xAI is, and what the caller gives.
 
-        A simulated job takes seconds, so it is polled each second.
+        A simulated job takes seconds, so it is polled each second; and only the simulator can
+        fetch source clips from this machine's bucket at `origin`.
         """
         simulated = (
             {
                 "XaiApiBaseUrl": f"{simulator}/v1",
                 "VideoSourceOrigins": simulator,
-                "VideoInputOrigins": simulator,
+                "VideoInputOrigins": f"{simulator},{origin}",
                 "PollIntervalMs": "1000",
             }
             if simulator
             else {}
         )
         caller = {} if self.options.auth or self.options.xai_api_key else {"LocalCaller": "local"}
-        return {"Environment": "local", **simulated, **caller, **self.options.parameters}
+        fixed = {"Environment": "local", "FilmConcurrency": FILM_CONCURRENCY}
+        return {**fixed, **simulated, **caller, **self.options.parameters}
 
     def timed(self, name: str, run: Callable[[], T]) -> T:
         began = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from videoconductor_cli.signing import Signed
 Document = dict[str, Any]
 
 TIMEOUT = httpx.Timeout(connect=5, read=35, write=30, pool=5)  # API Gateway gives up after 30 s
+PAGE_OF_CLIPS = 500  # with a url for each of its files a clip takes about four kilobytes
 PAUSES = (0.2, 1.0, 3.0)  # before the second, third and fourth attempt
 ASK_AGAIN = frozenset({429, 500, 502, 503, 504})
 NOT_LET_IN = frozenset({401, 403})
@@ -26,7 +27,7 @@ NOT_LET_IN = frozenset({401, 403})
 class VideoConductor:
     """A client of one API.
 
-    Reading is repeated when it gets no answer, and so is a request for a clip: its
+    Reading is repeated when it gets no answer, and so is a request for a clip or a film: its
     Idempotency-Key makes the repetition the same request. A command is sent once, unless it
     reached nobody.
     """
@@ -49,7 +50,8 @@ class VideoConductor:
 
     def submit(self, request: Mapping[str, Any], key: str) -> Document:
         """Ask for a clip. With the same key, the same render is meant."""
-        return self._call("POST", "/v1/videos", request, {"Idempotency-Key": key}, repeatable=True)
+        headers = {"Idempotency-Key": key}
+        return self._call("POST", "/v1/videos", _json(request), headers, repeatable=True)
 
     def render(self, render_id: str) -> Document:
         """All there is to know about a render."""
@@ -60,26 +62,51 @@ class VideoConductor:
         found: list[Document] = self._call("GET", f"/v1/videos?limit={limit}")["videos"]
         return found
 
-    def manifest(self, film: str) -> Document:
-        """The manifest of a film."""
-        return self._call("GET", f"/v1/films/{_segment(film, 'FILM')}/manifest")
+    def submit_film(self, script: bytes, choices: Iterable[tuple[str, str]], key: str) -> Document:
+        """Ask for a film: its script as it is. With the same key, the same run is meant."""
+        path = f"/v1/films{_query(choices)}"
+        return self._call("POST", path, script, {"Idempotency-Key": key}, repeatable=True)
+
+    def film(self, film: str, run_id: str | None = None) -> Document:
+        """A run of a film, the newest if none is named, and how far each of its clips is."""
+        chosen = _query([("run", run_id)] if run_id else [])
+        return self._call("GET", f"/v1/films/{_segment(film, 'FILM')}{chosen}")
+
+    def manifest(self, film: str, *, presign: bool = False) -> Document:
+        """The manifest of a film; with `presign`, with a url for each file that there is.
+
+        It is asked for in pages: that of a large film is more than one answer may hold.
+        """
+        path = f"/v1/films/{_segment(film, 'FILM')}/manifest"
+        chosen = [("limit", str(PAGE_OF_CLIPS)), *([("presign", "true")] if presign else [])]
+        clips: list[Document] = []
+        page = self._call("GET", path + _query(chosen))
+        while "next" in page:
+            clips += page["clips"]
+            page = self._call("GET", path + _query([*chosen, ("after", page["next"])]))
+        return {**page, "clips": [*clips, *page["clips"]]}
+
+    def import_manifest(self, film: str, content: bytes) -> Document:
+        """Take an existing manifest into a film; entries that stand there already are kept."""
+        path = f"/v1/films/{_segment(film, 'FILM')}/manifest"
+        return self._call("POST", path, content, repeatable=True)
 
     def command(
         self, render_id: str, name: str, fields: Mapping[str, Any] | None = None
     ) -> Document:
         """cancel, attach, retry, resume or abandon; the render as it is then."""
-        return self._call("POST", f"/v1/videos/{_segment(render_id, 'RENDER_ID')}/{name}", fields)
+        path = f"/v1/videos/{_segment(render_id, 'RENDER_ID')}/{name}"
+        return self._call("POST", path, None if fields is None else _json(fields))
 
     def _call(
         self,
         method: str,
         path: str,
-        fields: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         *,
         repeatable: bool | None = None,
     ) -> Document:
-        content = None if fields is None else json.dumps(fields, ensure_ascii=False).encode()
         sent = {**(headers or {}), **({"Content-Type": "application/json"} if content else {})}
         request = self._http.build_request(method, path, content=content, headers=sent)
         return _answer(self._send(request, repeatable is True or method == "GET"))
@@ -99,6 +126,16 @@ class VideoConductor:
                     return response
             self._sleep(pause)
         raise AssertionError
+
+
+def _json(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False).encode()
+
+
+def _query(choices: Iterable[tuple[str, str]]) -> str:
+    """Choices as a query; escaped as SigV4 counts it, where a blank is no plus sign."""
+    pairs = [f"{quote(name, safe='')}={quote(text, safe='')}" for name, text in choices]
+    return f"?{'&'.join(pairs)}" if pairs else ""
 
 
 def _segment(text: str, name: str) -> str:

@@ -7,9 +7,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from videoconductor_cli.commands import browse, demo, generate, local, plan, resolve, simulator
+from videoconductor_cli.commands import (
+    browse,
+    demo,
+    film,
+    generate,
+    local,
+    manifest,
+    plan,
+    resolve,
+    simulator,
+)
 from videoconductor_cli.errors import CommandError
-from videoconductor_cli.exits import EXIT_CODES
+from videoconductor_cli.exits import EXIT_CODES, Counted
 
 
 class Commands(TyperGroup):
@@ -33,9 +43,10 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(generate.generate)
+app.command(cls=Counted)(film.film)
 app.command()(browse.status)
 app.command("list")(browse.renders)
-app.command()(browse.manifest)
+app.add_typer(manifest.app, name="manifest")
 app.command()(plan.plan)
 app.command()(resolve.cancel)
 app.command()(resolve.attach)

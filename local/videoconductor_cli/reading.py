@@ -76,16 +76,37 @@ def image(path_or_url: str) -> str:
 def text(source: str) -> str:
     """The text of a file, or of stdin for `-`. Raises BadInput."""
     try:
-        if source == "-":
-            return sys.stdin.read()
-        return Path(source).expanduser().read_text(encoding="utf-8")
-    except OSError as problem:
-        raise BadInput(f"{source}: {problem.strerror}") from problem
+        return octets(source).decode()
     except UnicodeDecodeError as problem:
         raise BadInput(f"{source} is not UTF-8 text") from problem
 
 
-def is_script(content: str) -> bool:
+def octets(source: str) -> bytes:
+    """A file, or stdin for `-`, as it is. Raises BadInput."""
+    try:
+        if source == "-":
+            return sys.stdin.buffer.read()
+        return Path(source).expanduser().read_bytes()
+    except OSError as problem:
+        raise BadInput(f"{source}: {problem.strerror}") from problem
+
+
+def script(source: str) -> bytes:
+    """A script's file, or stdin for `-`, as it is. Raises BadInput for a clip request."""
+    content = octets(source)
+    try:
+        fields = json.loads(content)
+    except (ValueError, RecursionError):
+        return content  # whoever compiles it says what is wrong
+    if isinstance(fields, dict) and not is_script(content):
+        raise BadInput(
+            f"{source} is no script (it has neither schemaVersion nor clips): "
+            "`videoconductor generate --request` makes a single clip"
+        )
+    return content
+
+
+def is_script(content: str | bytes) -> bool:
     """Whether a JSON text is a scripted request: a film, not a single clip."""
     try:
         fields = json.loads(content)
@@ -103,7 +124,7 @@ def _object(source: str, content: str) -> dict[str, Any]:
         raise BadInput(f"{source} must hold a JSON object: a clip request")
     if any(name in fields for name in OF_A_FILM):
         raise BadInput(
-            f"{source} is a scripted request (it has schemaVersion or clips): films come in a "
-            "later version; `plan` shows its clips and their price"
+            f"{source} is a scripted request (it has schemaVersion or clips): "
+            f"`videoconductor film {source}` makes its clips, `plan` shows them and their price"
         )
     return fields

@@ -23,6 +23,7 @@ Show = Callable[[Document], None]
 FLOORS = {"planned": 0, "framing": 0, "rendering": 2, "rendered": 98, "finalized": 100}
 NAME = "videoconductor"
 UNFOLDED = 500  # columns
+LONGEST_CELL = 80  # characters of a text that may be long
 LINE_STEP = 20  # percent between two lines where there is no terminal
 
 
@@ -52,6 +53,11 @@ def give_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table, highlight=False)
+
+
+def cut(text: str) -> str:
+    """As much of a text as a table has room for."""
+    return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"
 
 
 def program() -> str:
@@ -145,6 +151,20 @@ def board() -> Iterator[Show]:
         yield show
 
 
+@contextmanager
+def steps(words: str, number: int) -> Iterator[Callable[[], None]]:
+    """Something that goes on in so many steps; each is told by a call."""
+    console = _stderr()
+    say(words)
+    if not console.is_terminal:
+        yield lambda: None
+        return
+    columns = (BarColumn(), TextColumn("{task.completed:.0f} of {task.total:.0f}"))
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=number)
+        yield lambda: progress.advance(task)
+
+
 def percent(render: Document) -> int:
     """How far a render is, of a hundred."""
     floor = FLOORS.get(render["status"], 0)
@@ -161,10 +181,10 @@ def elapsed(render: Document, now: datetime) -> float:
 def _words(render: Document) -> str:
     """Status, time passed, time left and money of a render."""
     seconds = elapsed(render, datetime.now(UTC))
-    words = [f"{render['status']:<9}", _clock(seconds)]
+    words = [f"{render['status']:<9}", clock(seconds)]
     progress = render["progress"] or 0
     if render["status"] == "rendering" and 0 < progress < 100:
-        words.append(f"~{_clock(seconds * (100 - progress) / progress)} left")
+        words.append(f"~{clock(seconds * (100 - progress) / progress)} left")
     cost, guess = render["costUsd"], render["estimatedCostUsd"]
     words.append(f"cost {usd(cost)}" if cost is not None else f"est. {usd(guess)}")
     return "  ".join(words)
@@ -199,9 +219,11 @@ def _end(render: Document) -> datetime | None:
     return datetime.fromisoformat(render["timeline"][-1]["at"])
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Minutes and seconds, and hours if there are any."""
     minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02}"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _plural(quantity: float) -> str:

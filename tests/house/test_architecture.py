@@ -3,49 +3,100 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from cfnlint.api import ManualArgs, lint
 
-from tests.workflow.conftest import STATES, Cloud, definition
+from tests.workflow.conftest import FILM_STATES, STATES, Cloud, definition
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers/videoconductor/python/videoconductor"
 TEMPLATE = Cloud.template()
 MACHINE = json.loads(definition())
+FILM_MACHINE = json.loads(definition("render_film"))
+# A clip's turn in a film: a machine inside the machine.
+TURN = FILM_MACHINE["States"]["Clips"]["ItemProcessor"]
+MACHINES = {"render_clip": MACHINE, "render_film": FILM_MACHINE, "a turn": TURN}
 
 PURE = {
     "__init__",
     "clip",
     "conductor",
     "copying",
+    "director",
     "errors",
+    "existing",
+    "filming",
+    "identity",
     "inputs",
     "intake",
     "models",
     "mp4",
     "pacing",
+    "permits",
+    "pictures",
+    "pictures.boxes",
+    "pictures.colours",
+    "pictures.compose",
+    "pictures.drawing",
+    "pictures.layout",
+    "pictures.reading",
+    "pictures.stacking",
+    "pictures.templates",
+    "pictures.typeface",
+    "pictures.wording",
     "planning",
     "pricing",
     "providers",
     "quality",
+    "reading",
     "reports",
+    "revival",
     "script",
     "script.checks",
     "script.clips",
     "script.compiler",
     "script.films",
-    "script.identity",
     "script.reading",
     "script.schema",
     "views",
     "workflow",
+    "workflow.failing",
+    "workflow.finishing",
+    "workflow.framing",
+    "workflow.guards",
+    "workflow.polling",
+    "workflow.starting",
 }
-EDGES = {"download", "events", "library", "machine", "manifest", "providers.xai"}
-GLUE = {"door", "task", "wiring"}
+EDGES = {
+    "download",
+    "events",
+    "library",
+    "machine",
+    "manifest",
+    "pictures.decoding",
+    "pictures.frames",
+    "providers.xai",
+}
+GLUE = {"door", "pictures.painting", "task", "wiring"}
+# What makes pictures: heavy to import, and in the layer of one function alone.
+PICTURE_TOOLS = {"PIL", "av"}
 FORBIDDEN_IN_PURE = {"boto3", "botocore", "httpx", "os", "socket", "time", "requests", "subprocess"}
+# What may be built at import: loggers, metrics, and values that never change.
+CONSTANTS = {
+    "Logger",
+    "Metrics",
+    "TypeVar",
+    "_Bounds",
+    "frozenset",
+    "httpx.Timeout",
+    "ipaddress.ip_network",
+    "re.compile",
+    "timedelta",
+}
 BANNED_WORDS = ("utils", "helpers", "common", "manager", "service", "processor")
 BANNED_NAMES = re.compile(r"^(handle|do|my)_\w+$|^(msg|req|res|cfg|info|data)$")
 
@@ -102,6 +153,87 @@ def test_an_edge_imports_no_other_edge_and_no_glue(name):
     assert not ours(MODULES[name]) & ((EDGES | GLUE) - {name})
 
 
+PICTURES = {name for name in MODULES if name.split(".")[0] == "pictures"}
+
+
+def lazily(path: Path) -> dict[str, set[str]]:
+    """What each function of a module imports when it is called."""
+    return {
+        node.name: {
+            f"{part.module}.{alias.name}"
+            for part in ast.walk(node)
+            if isinstance(part, ast.ImportFrom) and part.module
+            for alias in part.names
+        }
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def test_pictures_are_reached_through_the_painter_of_wiring_alone():
+    users = {
+        name for name, path in MODULES.items() if name not in PICTURES and ours(path) & PICTURES
+    }
+    assert users == {"wiring"}
+    found = {
+        function
+        for function, names in lazily(MODULES["wiring"]).items()
+        if any(".pictures" in name for name in names)
+    }
+    assert found == {"painter"}
+    painters = {
+        path.parent.name
+        for path in ROOT.glob("functions/*/app.py")
+        if "painter" in path.read_text()
+    }
+    assert painters == {"thumbnail"}
+
+
+def test_what_makes_pictures_is_imported_by_no_other_module_and_lies_in_one_functions_layer():
+    tools = {
+        name
+        for name, path in MODULES.items()
+        if {found.split(".")[0] for found in imports(path)} & PICTURE_TOOLS
+    }
+    assert tools
+    assert tools <= PICTURES
+    required = (ROOT / "layers/dependencies/requirements.txt").read_text()
+    assert not re.search(r"^(av|pillow)\b", required, re.MULTILINE | re.IGNORECASE)
+    with_layer = {
+        name
+        for name, resource in TEMPLATE["Resources"].items()
+        if "ThumbnailsLayer" in json.dumps(resource.get("Properties", {}).get("Layers", ""))
+    }
+    assert with_layer == {"ThumbnailFunction"}
+
+
+def test_no_function_loads_pictures_scripts_or_what_they_need_before_it_is_called():
+    folders = sorted(path.parent.name for path in ROOT.glob("functions/*/app.py"))
+    program = (
+        "import importlib.util, json, sys\n"
+        f"for folder in {folders!r}:\n"
+        f"    path = {str(ROOT)!r} + f'/functions/{{folder}}/app.py'\n"
+        "    spec = importlib.util.spec_from_file_location(folder, path)\n"
+        "    module = importlib.util.module_from_spec(spec)\n"
+        "    spec.loader.exec_module(module)\n"
+        "print(json.dumps(sorted(sys.modules)))\n"
+    )
+    path = str(PACKAGE.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env={"PYTHONPATH": path}
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(json.loads(done.stdout))
+    assert "videoconductor.wiring" in loaded
+    heavy = {name for name in loaded if name.split(".")[0] in {*PICTURE_TOOLS, "boto3"}}
+    ours_heavy = {
+        name
+        for name in loaded
+        if name.startswith(("videoconductor.pictures", "videoconductor.script"))
+    }
+    assert heavy | ours_heavy == set()
+
+
 def test_only_wiring_reads_the_environment():
     readers = {name for name, path in MODULES.items() if "os.environ" in path.read_text()}
     assert readers == {"wiring"}
@@ -112,9 +244,7 @@ def test_nothing_but_loggers_metrics_and_constants_is_built_at_import():
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
                 built = ast.unparse(node.value.func)
-                assert built in {"Logger", "Metrics", "TypeVar", "frozenset", "re.compile"} or (
-                    built in {"timedelta", "httpx.Timeout", "ipaddress.ip_network"}
-                ), f"{name} builds {built} at import"
+                assert built in CONSTANTS, f"{name} builds {built} at import"
 
 
 def test_each_function_folder_holds_one_short_file():
@@ -137,6 +267,34 @@ def test_state_folder_resource_substitution_and_verb_share_a_name():
         assert substitutions[f"{state}FunctionArn"] == f"{state}Function.Arn"
         assert callable(getattr(workflow, folder))
         assert f"workflow.{folder}(" in (ROOT / "functions" / folder / "app.py").read_text()
+
+
+def test_the_same_goes_for_the_machine_of_films():
+    from videoconductor import filming
+
+    tasks = {
+        name
+        for machine in (FILM_MACHINE, TURN)
+        for name, state in machine["States"].items()
+        if state["Type"] == "Task" and ":lambda:" in state["Resource"]
+    }
+    assert tasks == set(FILM_STATES)
+    substitutions = TEMPLATE["Resources"]["RenderFilm"]["Properties"]["DefinitionSubstitutions"]
+    for state, folder in FILM_STATES.items():
+        function = TEMPLATE["Resources"][f"{state}Function"]["Properties"]
+        assert function["CodeUri"] == f"functions/{folder}/"
+        assert substitutions[f"{state}FunctionArn"] == f"{state}Function.Arn"
+        assert callable(getattr(filming, folder))
+        assert f"filming.{folder}(" in (ROOT / "functions" / folder / "app.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("machine", "resource"), [("render_clip", "RenderClip"), ("render_film", "RenderFilm")]
+)
+def test_each_substitution_is_used_and_each_use_has_one(machine, resource):
+    text = (ROOT / f"statemachine/{machine}.asl.yaml").read_text()
+    used = set(re.findall(r"\$\{(\w+)\}", text))
+    assert used == set(TEMPLATE["Resources"][resource]["Properties"]["DefinitionSubstitutions"])
 
 
 def test_every_function_folder_is_in_the_template():
@@ -184,8 +342,9 @@ def graph_problems(machine: dict) -> list[str]:
     return problems
 
 
-def test_the_machine_has_no_dangling_unreachable_or_endless_state():
-    assert graph_problems(MACHINE) == []
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_machine_has_no_dangling_unreachable_or_endless_state(name):
+    assert graph_problems(MACHINES[name]) == []
 
 
 @pytest.mark.parametrize(
@@ -201,7 +360,8 @@ def test_the_graph_check_bites(change, problem):
     assert any(problem in found for found in graph_problems(broken))
 
 
-def test_the_machine_is_clean_under_cfn_lint_when_it_is_inlined():
+@pytest.mark.parametrize("machine", [MACHINE, FILM_MACHINE], ids=["render_clip", "render_film"])
+def test_a_machine_is_clean_under_cfn_lint_when_it_is_inlined(machine):
     text = json.dumps(
         {
             "AWSTemplateFormatVersion": "2010-09-09",
@@ -210,7 +370,7 @@ def test_the_machine_is_clean_under_cfn_lint_when_it_is_inlined():
                     "Type": "AWS::StepFunctions::StateMachine",
                     "Properties": {
                         "RoleArn": "arn:aws:iam::123456789012:role/machine",
-                        "Definition": MACHINE,
+                        "Definition": machine,
                     },
                 }
             },
@@ -240,22 +400,86 @@ def test_the_machine_and_the_verbs_agree_on_what_a_crash_is_called():
     assert crashes == workflow.CRASHES
 
 
+ALL_STATES = [
+    (name, state) for machine in MACHINES.values() for name, state in machine["States"].items()
+]
+TASKS = [(name, state) for name, state in ALL_STATES if state["Type"] == "Task"]
+
+
 def test_every_task_has_a_timeout_and_catches_everything():
-    for name, state in MACHINE["States"].items():
-        if state["Type"] == "Task":
-            assert state["TimeoutSeconds"]
-            assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+    assert len(TASKS) == len(STATES) + len(FILM_STATES) + 1
+    for name, state in [*TASKS, ("Clips", FILM_MACHINE["States"]["Clips"])]:
+        assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+        assert name == "Clips" or state["TimeoutSeconds"]
+    assert all(machine["TimeoutSeconds"] for machine in (MACHINE, FILM_MACHINE))
 
 
-def test_error_names_in_the_machine_are_error_classes_or_aws_names():
+def seconds_of(value):
+    parameter = TEMPLATE["Parameters"].get(value) if isinstance(value, str) else None
+    return parameter["Default"] if parameter else value
+
+
+def test_a_states_timeout_is_longer_than_its_functions():
+    for name, state in TASKS:
+        if name in {**STATES, **FILM_STATES}:
+            function = TEMPLATE["Resources"][f"{name}Function"]["Properties"]
+            usual = TEMPLATE["Globals"]["Function"]["Timeout"]
+            assert state["TimeoutSeconds"] > seconds_of(function.get("Timeout", usual)), name
+
+
+def test_a_clip_of_a_film_may_take_as_long_as_a_clip_and_a_film_longer():
+    assert TURN["States"]["RenderClip"]["TimeoutSeconds"] > MACHINE["TimeoutSeconds"]
+    assert FILM_MACHINE["TimeoutSeconds"] > TURN["States"]["RenderClip"]["TimeoutSeconds"]
+
+
+def test_one_clip_never_stops_the_others_and_nothing_is_collected():
+    clips = FILM_MACHINE["States"]["Clips"]
+    assert clips["ToleratedFailurePercentage"] == 100
+    assert clips["ItemProcessor"]["ProcessorConfig"] == {
+        "Mode": "DISTRIBUTED",
+        "ExecutionType": "STANDARD",
+    }
+    assert clips["MaxConcurrency"]
+    assert clips["ItemReader"]["Resource"].endswith(":states:::s3:getObject")
+    # A map's results are limited to 256 KiB, so each item ends with nothing in its hands.
+    ends = {name: state for name, state in TURN["States"].items() if state.get("End")}
+    assert ends == {"Over": {"Type": "Pass", "Result": {}, "End": True}}
+    assert clips["ResultPath"] is None
+    assert {rule["Next"] for rule in clips["Catch"]} == {clips["Next"]} == {"Conclude"}
+
+
+def test_a_film_that_is_not_whole_ends_red():
+    states = FILM_MACHINE["States"]
+    assert states["IsFinished"]["Default"] == "Incomplete"
+    assert states["Incomplete"]["Type"] == states["Unrecorded"]["Type"] == "Fail"
+    [choice] = states["IsFinished"]["Choices"]
+    assert (choice["StringEquals"], choice["Next"]) == ("finished", "Finished")
+
+
+def test_error_names_in_the_machines_are_error_classes_or_aws_names():
     from videoconductor import errors
 
-    for state in MACHINE["States"].values():
+    for _, state in ALL_STATES:
         for rule in (*state.get("Retry", ()), *state.get("Catch", ())):
             for name in rule["ErrorEquals"]:
                 assert hasattr(errors, name) or name.startswith(
                     ("Lambda.", "States.", "Sandbox.", "Runtime.")
                 ), name
+
+
+def test_every_value_that_a_choice_compares_is_one_its_document_can_have():
+    from typing import get_args
+
+    from videoconductor.clip import FilmStatus, Status, Turn
+
+    known = {
+        "$.status": {*get_args(Status), *get_args(FilmStatus)},
+        "$.step": set(get_args(Turn.model_fields["step"].annotation)),
+    }
+    for name, state in ALL_STATES:
+        for rule in state.get("Choices", ()):
+            if "StringEquals" in rule:
+                assert rule["StringEquals"] in known[rule["Variable"]], name
 
 
 def test_lease_is_longer_than_task_timeout_is_longer_than_function_timeout_is_longer_than_post():
@@ -270,6 +494,23 @@ def test_lease_is_longer_than_task_timeout_is_longer_than_function_timeout_is_lo
     # The last read may begin just before the bound.
     post = xai.POST_SECONDS + (xai.POST_TIMEOUT.connect or 0) + (xai.POST_TIMEOUT.read or 0)
     assert lease > task > function > post + workflow.MAX_SECONDS_BEFORE_POST
+
+
+def test_the_same_order_of_times_holds_for_the_post_of_a_still():
+    from videoconductor import workflow
+    from videoconductor.providers import xai
+
+    template = TEMPLATE["Resources"]
+    assert template["FirstFrameFunction"]["Properties"]["Timeout"] == "StartFunctionSeconds"
+    lease = template["FirstFrameFunction"]["Properties"]["Environment"]["Variables"]
+    assert lease["START_LEASE_SECONDS"] == "LeaseSeconds"
+    state = MACHINE["States"]["FirstFrame"]
+    assert state["TimeoutSeconds"] == MACHINE["States"]["Start"]["TimeoutSeconds"]
+    assert state["Retry"] == MACHINE["States"]["Start"]["Retry"]
+    assert state["Catch"] == MACHINE["States"]["Start"]["Catch"]
+    function = TEMPLATE["Parameters"]["StartFunctionSeconds"]["Default"]
+    post = xai.STILL_SECONDS + (xai.STILL_TIMEOUT.connect or 0) + (xai.STILL_TIMEOUT.read or 0)
+    assert function > post + workflow.MAX_SECONDS_BEFORE_POST
 
 
 def test_the_error_tree_in_the_docstring_is_the_tree():
@@ -301,13 +542,13 @@ def test_no_banned_name_is_a_module_class_function_or_argument():
                 assert not BANNED_NAMES.match(node.arg), f"{path}: {node.arg}"
 
 
-def test_the_start_and_poll_functions_alone_can_read_the_key():
+def test_only_functions_that_call_the_provider_can_read_the_key():
     readers = {
         name
         for name, resource in TEMPLATE["Resources"].items()
         if "secretsmanager" in json.dumps(resource.get("Properties", {}).get("Policies", ""))
     }
-    assert readers == {"StartFunction", "PollFunction"}
+    assert readers == {"FirstFrameFunction", "StartFunction", "PollFunction"}
 
 
 def test_no_function_can_delete_and_no_policy_has_a_wildcard_action():
@@ -320,6 +561,85 @@ def test_no_function_can_delete_and_no_policy_has_a_wildcard_action():
                 for action in [actions] if isinstance(actions, str) else actions:
                     assert "*" not in action, f"{name}: {action}"
                     assert "Delete" not in action or action == "logs:DeleteLogDelivery"
+
+
+def allowed(resource: str) -> dict[str, list[str]]:
+    """What a role may do, and to what."""
+    found: dict[str, list[str]] = {}
+    for policy in TEMPLATE["Resources"][resource]["Properties"]["Policies"]:
+        for statement in policy["Statement"]:
+            assert statement["Effect"] == "Allow"
+            actions, targets = statement["Action"], statement["Resource"]
+            for action in [actions] if isinstance(actions, str) else actions:
+                found.setdefault(action, []).extend(
+                    [targets] if isinstance(targets, str) else targets
+                )
+    return found
+
+
+STATES_ARN = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
+FILM_NAME = "${AWS::StackName}-render-film"
+
+
+def test_the_role_of_a_film_holds_what_a_distributed_map_and_sync_need():
+    """docs.aws.amazon.com/step-functions: iam-policies-eg-dist-map, stepfunctions-iam."""
+    role, machine = allowed("RenderFilm"), TEMPLATE["Resources"]["RenderFilm"]["Properties"]
+    assert machine["Name"] == FILM_NAME
+    assert machine["Type"] == "STANDARD"
+    # The map: starts executions of its own machine, and reads its items.
+    assert role["states:StartExecution"] == ["RenderClip", f"{STATES_ARN}:stateMachine:{FILM_NAME}"]
+    assert role["s3:GetObject"] == ["${Bucket.Arn}/generated/films/*"]
+    executions = {
+        f"{STATES_ARN}:execution:${{RenderClip.Name}}:*",
+        # AWS's guide has had the one and the other for a map's own executions.
+        f"{STATES_ARN}:execution:{FILM_NAME}:*",
+        f"{STATES_ARN}:execution:{FILM_NAME}/*",
+    }
+    for action in ("states:DescribeExecution", "states:StopExecution"):
+        assert set(role[action]) == executions
+    # `.sync`: learns of the end of an execution by a managed rule.
+    for action in ("events:PutTargets", "events:PutRule", "events:DescribeRule"):
+        [rule] = role[action]
+        assert rule.endswith(":rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")
+    assert role["lambda:InvokeFunction"] == ["TakeUpFunction.Arn", "ConcludeFunction.Arn"]
+
+
+def test_each_role_may_invoke_the_functions_of_its_machine_and_no_other():
+    for resource, states in (("RenderClip", STATES), ("RenderFilm", FILM_STATES)):
+        assert set(allowed(resource)["lambda:InvokeFunction"]) == {
+            f"{state}Function.Arn" for state in states
+        }
+
+
+def test_who_may_start_executions():
+    starters = {
+        name: allowed(name)["states:StartExecution"]
+        for name, resource in TEMPLATE["Resources"].items()
+        if "Policies" in resource.get("Properties", {}) and "states:StartExecution" in allowed(name)
+    }
+    assert {name: found[0] for name, found in starters.items()} == {
+        "SubmitFunction": "RenderClip",
+        "ResolveFunction": "RenderClip",
+        "FilmFunction": "RenderFilm",
+        "RenderFilm": "RenderClip",
+    }
+    assert all(len(found) == 1 for name, found in starters.items() if name != "RenderFilm")
+
+
+def test_a_resource_of_a_policy_is_a_star_only_where_aws_knows_no_narrower_one():
+    for name, resource in TEMPLATE["Resources"].items():
+        if "Policies" in resource.get("Properties", {}):
+            for action, targets in allowed(name).items():
+                assert "*" not in targets or action.startswith("logs:"), f"{name}: {action}"
+
+
+def test_events_are_put_under_our_own_name_only():
+    for name, resource in TEMPLATE["Resources"].items():
+        for policy in resource.get("Properties", {}).get("Policies", ()):
+            for statement in policy["Statement"]:
+                if "events:PutEvents" in json.dumps(statement["Action"]):
+                    condition = statement["Condition"]["StringEquals"]
+                    assert condition == {"events:source": "videoconductor"}, name
 
 
 def test_what_holds_clips_and_records_survives_the_stack():
@@ -341,7 +661,13 @@ def test_no_registry_address_stands_in_a_file():
         assert not found.search(path.read_text()), path
 
 
-def test_the_sample_yaml_of_the_machine_has_no_assign_and_no_parameters():
-    text = yaml.safe_load((ROOT / "statemachine/render_clip.asl.yaml").read_text())
-    for name, state in text["States"].items():
-        assert not {"Assign", "Parameters", "ResultSelector", "Arguments"} & set(state), name
+def test_the_machines_are_control_flow_only():
+    """Parameters name what a service is called with; no state makes up data of its own."""
+    for name, state in ALL_STATES:
+        assert not {"Assign", "ResultSelector", "Arguments", "Output"} & set(state), name
+        assert ("Parameters" in state) == (name == "RenderClip"), name
+    assert TURN["States"]["RenderClip"]["Parameters"] == {
+        "StateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:render_clip",
+        "Name.$": "$.name",
+        "Input.$": "$.render",
+    }

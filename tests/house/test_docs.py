@@ -8,11 +8,36 @@ from typing import Any
 
 import pytest
 import typer.main
+import yaml
 from typer.core import TyperGroup
 
 from tests.workflow.conftest import Cloud, definition
-from videoconductor import errors, events, intake, planning, reports, views, wiring
-from videoconductor.clip import Clip, ClipRequest, ManifestEntry, Render, Status
+from videoconductor import (
+    errors,
+    events,
+    intake,
+    manifest,
+    planning,
+    reports,
+    script,
+    views,
+    wiring,
+)
+from videoconductor.clip import (
+    Clip,
+    ClipRequest,
+    Failure,
+    FilmClip,
+    FilmRun,
+    FilmStatus,
+    ManifestEntry,
+    Pictures,
+    Render,
+    Shortfall,
+    Status,
+    Turn,
+)
+from videoconductor.providers import xai
 from videoconductor_cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -20,10 +45,19 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 TEMPLATE = Cloud.template()
 STATES = json.loads(definition())["States"]
+FILM = yaml.safe_load((ROOT / "statemachine/render_film.asl.yaml").read_text())["States"]
+FILM_STATES = {**FILM, **FILM["Clips"]["ItemProcessor"]["States"]}
 MODES = wiring.QualityModes.from_json((ROOT / "presets/video-presets.json").read_text())
 MODELS = wiring.ModelCatalog.from_json((ROOT / "presets/models.json").read_text())
+FAILURE = Failure(error="ModerationRejected", message="withheld", code="moderated")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-INFRASTRUCTURE = {"TABLE_NAME", "BUCKET_NAME", "EVENT_BUS_NAME", "STATE_MACHINE_ARN"}
+INFRASTRUCTURE = {
+    "TABLE_NAME",
+    "BUCKET_NAME",
+    "EVENT_BUS_NAME",
+    "STATE_MACHINE_ARN",
+    "FILM_STATE_MACHINE_ARN",
+}
 
 
 def read(name: str) -> str:
@@ -91,7 +125,41 @@ def clip() -> Clip:
 
 def finalized() -> Render:
     render = sample("finalize")
-    return render.having(render.created_at, "finalized", clip=clip())
+    pictures = Pictures(poster_key="poster.jpg")
+    return render.having(render.created_at, "finalized", clip=clip(), pictures=pictures)
+
+
+def film_clip() -> FilmClip:
+    return FilmClip(
+        clip_id="opener",
+        quality_mode="draft",
+        render_id="r",
+        operation="generate",
+        model="grok-imagine-video",
+        estimated_cost_usd=Decimal("0.3"),
+    )
+
+
+def run() -> FilmRun:
+    """A run that ended without one of its clips."""
+    render = sample("start")
+    missing = Shortfall(clip_id="opener", quality_mode="draft", render_id="r", status="failed")
+    return FilmRun(
+        run_id="a" * 32,
+        film="nightclub",
+        caller="arn:aws:iam::111122223333:user/editor",
+        request_sha256="0" * 64,
+        requested_at=render.created_at,
+        total=1,
+        due=1,
+        items=1,
+        estimated_cost_usd=Decimal("0.3"),
+        items_key="i",
+        clips_key="c",
+        request_key="q",
+        status="incomplete",
+        missing=(missing,),
+    )
 
 
 def routes() -> set[str]:
@@ -184,13 +252,35 @@ def test_the_day_of_the_prices_is_said():
 # ── The machine ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_table_of_states_holds_the_states_there_are_with_their_functions():
-    table = rows(section(read("docs/state-machine.md"), "States"))
-    assert set(table) == set(STATES)
-    for name, state in STATES.items():
-        is_task = state["Type"] == "Task"
+@pytest.mark.parametrize(
+    ("heading", "states"), [("States", STATES), ("`render_film`", FILM_STATES)]
+)
+def test_the_table_of_states_holds_the_states_there_are_with_their_functions(heading, states):
+    table = rows(section(read("docs/state-machine.md"), heading))
+    assert {name for name in table if name in states or name[0].isupper()} == set(states)
+    for name, state in states.items():
+        is_function = state["Type"] == "Task" and "FunctionArn}" in str(state["Resource"])
+        is_function |= state["Type"] == "Task" and ":lambda:" in str(state["Resource"])
         folder = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-        assert table[name][1] == (f"`functions/{folder}`" if is_task else ""), name
+        assert table[name][1] == (f"`functions/{folder}`" if is_function else ""), name
+
+
+def test_the_table_s_items_are_those_that_the_manifest_knows():
+    known = re.findall(r"^\| `(.+?)` +\| `(.+?)` ", manifest.__doc__ or "", re.MULTILINE)
+    text = section(read("docs/architecture.md"), "What is stored")
+    shown = re.findall(r"^\| `([A-Z]+#[^`]+)` \| `([^`]+)` ", text, re.MULTILINE)
+    kinds = [[part.partition("#")[0] for part in row] for row in known]
+    assert len(known) > 3
+    assert [[part.partition("#")[0] for part in row] for row in shown] == kinds
+
+
+def test_a_run_s_statuses_and_a_clip_s_steps_are_explained():
+    text = section(read("docs/state-machine.md"), "`render_film`")
+    assert set(FilmStatus.__args__) <= set(rows(text))
+    for step in Turn.model_fields["step"].annotation.__args__:
+        assert f"`{step}`" in text
+    assert f"`FilmConcurrency` ({TEMPLATE['Parameters']['FilmConcurrency']['Default']})" in text
+    assert f"{FILM_STATES['Clips']['ToleratedFailurePercentage']}: one clip never stops" in text
 
 
 def test_the_table_of_statuses_holds_every_status():
@@ -252,6 +342,29 @@ def test_the_answers_shown_have_the_fields_of_the_answers_given():
     assert bare_keys(detail) == bare_keys(views.detail(finalized(), lambda key: key))
 
 
+def test_the_film_s_answers_shown_have_the_fields_of_the_answers_given():
+    text = read("docs/http-api.md")
+    [accepted] = json_in(section(text, "`POST /v1/films`"))
+    assert bare_keys(accepted) == bare_keys(views.film_accepted(run(), [film_clip()]))
+    [detail] = json_in(section(text, "`GET /v1/films/{film}`"))
+    render = sample("record_failure").having(run().requested_at, "failed", failure=FAILURE)
+    given = views.film_detail(run(), [film_clip()], {film_clip().render_id: render})
+    assert bare_keys(detail) == bare_keys(given)
+
+
+def test_every_query_parameter_of_a_film_is_in_its_table():
+    table = rows(section(read("docs/http-api.md"), "`POST /v1/films`"))
+    # A parameter that nobody knows is answered with those there are.
+    with pytest.raises(errors.InvalidRequest) as refused:
+        intake.film_order({"x": ["1"]})
+    assert {name.partition("=")[0] for name in table} == set(refused.value.problems[0].choices)
+
+
+def test_a_manifest_taken_in_is_answered_as_shown():
+    [shown] = json_in(section(read("docs/http-api.md"), "`POST /v1/films/{film}/manifest`"))
+    assert set(shown) == {"filmId", "imported", "kept", "warnings"}
+
+
 def test_the_manifest_shown_has_the_fields_of_a_manifest():
     [shown] = json_in(section(read("docs/http-api.md"), "`GET /v1/films/{film}/manifest`"))
     render = finalized()
@@ -273,13 +386,17 @@ def test_the_manifest_shown_has_the_fields_of_a_manifest():
         requested_at=render.created_at,
         updated_at=render.created_at,
     )
-    given = views.manifest("nightclub", [entry])
+    remaster = entry.model_copy(update={"id": "a::b", "remaster_from_request_id": "r"})
+    given = views.manifest("nightclub", [entry, remaster], [run()], lambda uri: uri)
     assert bare_keys(shown) == bare_keys(given)
 
 
 def test_the_requests_shown_are_requests():
-    [asked] = json_in(section(read("README.md"), "Ask for a clip"))
-    planning.plan(intake.clip_request(json.dumps(asked)), MODES, MODELS)
+    [written] = json_in(section(read("README.md"), "Make a film"))
+    script.plan_json(json.dumps(written), MODES, MODELS)
+    asked = re.findall(r"^  -d '(.*)'$", read("README.md"), re.MULTILINE)
+    assert len(asked) == 1
+    planning.plan(intake.clip_request(asked[0]), MODES, MODELS)
     text = read("docs/http-api.md")
     [attachment] = json_in(section(text, "`POST /v1/videos/{renderId}/attach`"))
     assert intake.attachment(json.dumps(attachment)).request_id
@@ -295,7 +412,7 @@ def test_every_error_that_becomes_http_has_its_status_in_the_table():
 
 def test_every_event_type_has_its_heading_its_row_and_an_example_as_published():
     text = read("docs/events.md")
-    types = set(events.DETAIL_TYPES.values())
+    types = {*events.DETAIL_TYPES.values(), events.FILM_READY}
     assert set(rows(text)) >= types
     for status, name in events.DETAIL_TYPES.items():
         assert f"`{status}`" in rows(text)[name][1]
@@ -304,9 +421,14 @@ def test_every_event_type_has_its_heading_its_row_and_an_example_as_published():
         given = reports.event(finalized())
         assert set(detail) == set(given), name
         assert events.DETAIL_TYPES[detail["status"]] == name
-    assert re.findall(r"^## `(\w+)`$", text, re.MULTILINE) == list(
-        dict.fromkeys(events.DETAIL_TYPES.values())
-    )
+    headings = re.findall(r"^## `(\w+)`$", text, re.MULTILINE)
+    assert headings == [*dict.fromkeys(events.DETAIL_TYPES.values()), events.FILM_READY]
+
+
+def test_the_event_that_ends_a_run_is_shown_as_published():
+    [shown] = json_in(section(read("docs/events.md"), f"`{events.FILM_READY}`"))
+    assert bare_keys(shown) == bare_keys(reports.film_event(run()))
+    assert f"the first {reports.MAX_IN_EVENT}" in read("docs/events.md")
 
 
 # ── Settings, parameters, alarms, commands ───────────────────────────────────────────────────────
@@ -347,6 +469,11 @@ def test_a_variable_is_set_from_the_parameter_its_row_names():
             resource = re.search(r"`(\w+)`", cells[1])
             assert resource
             assert re.search(rf"^ +{name}: !Ref {resource[1]}$", template, re.MULTILINE), name
+
+
+def test_how_long_a_post_may_take_is_said():
+    posts = f"A POST for a job is given {xai.POST_SECONDS} seconds, one for a still "
+    assert f"{posts}{xai.STILL_SECONDS}." in read("docs/settings.md")
 
 
 def test_the_readme_s_settings_are_those_of_the_settings_page():

@@ -209,11 +209,36 @@ def test_options_of_a_single_clip_do_not_go_with_a_script() -> None:
     assert "leave out --aspect-ratio, --duration" in err
 
 
-def test_a_script_is_not_rendered_yet() -> None:
+def test_generate_sends_a_script_to_film() -> None:
     script = Path(__file__).parents[1] / "fixtures" / "hoa-nightclub.json"
     code, _, err = run("generate", "--request", str(script))
     assert code == 2
-    assert "films come in a later version" in err
+    assert f"`videoconductor film {script}` makes its clips" in err
+
+
+def test_plan_takes_the_choices_of_film() -> None:
+    script = Path(__file__).parents[1] / "fixtures" / "hoa-nightclub.json"
+    names = ["01_hoa_video_call_pains", "02_ringize_audio_upload_prompt"]
+    chosen = [part for name in names for part in ("--clip", name)]
+    source = ("--source-url", "https://example.com/x.mp4")
+    code, out, _ = run("plan", str(script), *chosen, "--remaster", *source, "--json")
+    clips = json.loads(out)["clips"]
+    assert code == 0
+    assert [clip["clipId"] for clip in clips] == names
+    assert {clip["operation"] for clip in clips} == {"edit"}
+    assert {clip["resolution"] for clip in clips} == {"720p"}
+    code, _, err = run("plan", str(script), "--clip", "99", "--clip", "98")
+    assert code == 2
+    assert "'99' is not a clip of this film" in err
+    assert "'98' is not a clip of this film" in err
+
+
+def test_a_clip_request_has_one_clip_id() -> None:
+    code, _, err = run("plan", "--prompt", "x", "--clip-id", "a", "--clip-id", "b")
+    assert code == 2
+    assert "--clip-id once" in err
+    _, out, _ = run("plan", "--prompt", "x", "--clip", "a", "--json")
+    assert json.loads(out)["clips"][0]["clipId"] == "a"
 
 
 def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
@@ -230,6 +255,8 @@ def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
         ("list",),
         ("status", "r"),
         ("manifest",),
+        ("manifest", "harbour", "--json"),
+        ("manifest", "show", "import"),
         ("cancel", "r"),
         ("attach", "r"),
         ("retry", "r"),
@@ -282,11 +309,8 @@ def test_settings_reach_the_local_stack_and_the_provider_s_url_only_with_a_key()
     assert paid == {"PollTimeoutMs": "60000", "XaiApiBaseUrl": "https://proxy.example/v1"}
 
 
-@pytest.mark.parametrize("name", ["demo-text-to-video.json", "demo-image-to-video.json"])
-def test_the_demo_s_requests_can_be_planned(name: str) -> None:
-    image = ("--image", "https://example.com/first.png") if "image-to-video" in name else ()
-    code, out, _ = run("plan", str(CHECKOUT / "events" / name), *image, "--json")
-    clip = json.loads(out)["clips"][0]
+def test_the_demo_s_script_can_be_planned() -> None:
+    code, out, _ = run("plan", str(CHECKOUT / "events" / "demo-film.json"), "--json")
+    modes = [clip["qualityMode"] for clip in json.loads(out)["clips"]]
     assert code == 0
-    assert (clip["duration"], clip["aspectRatio"]) == (6, "16:9")
-    assert clip["qualityMode"] == ("draft_i2v" if image else "draft")
+    assert modes == ["draft", "draft_i2v", "draft"]

@@ -56,6 +56,10 @@ def expected_authorization(request: httpx.Request) -> str:
         lambda api: api.render("abc"),
         lambda api: api.renders(7),
         lambda api: api.manifest("mein Film ü+&%"),
+        lambda api: api.submit_film(b"{}", [("clip", "ü+&% (1)"), ("clip", "b"), ("a", "")], "k"),
+        lambda api: api.film("mein Film", "run 1"),
+        lambda api: api.manifest("mein Film", presign=True),
+        lambda api: api.import_manifest("mein Film", b"[]"),
         lambda api: api.command("abc", "retry", {"mayChargeTwice": True}),
         lambda api: api.command("abc", "cancel"),
     ],
@@ -67,13 +71,29 @@ def test_what_arrives_carries_the_signature_that_botocore_computes_for_it(
 
     def answer(request: httpx.Request) -> httpx.Response:
         seen.append(request)
-        return httpx.Response(200, json={"videos": []})
+        return httpx.Response(200, json={"videos": [], "clips": []})
 
     ask(client(answer, base_url))
     (request,) = seen
     assert request.headers["Authorization"] == expected_authorization(request)
     assert "host" in request.headers["Authorization"]
     assert request.headers["X-Amz-Security-Token"] == "session-token"
+
+
+def test_a_manifest_is_gathered_from_its_pages() -> None:
+    pages = [
+        {"version": 3, "clips": [{"_key": "a::draft"}], "runs": [], "next": "a::draft"},
+        {"version": 3, "clips": [{"_key": "b::draft"}], "runs": [{"runId": "r"}]},
+    ]
+    asked: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params.get("after"))
+        return httpx.Response(200, json=pages[len(asked) - 1])
+
+    clips = [{"_key": "a::draft"}, {"_key": "b::draft"}]
+    assert client(answer).manifest("f") == {"version": 3, "clips": clips, "runs": [{"runId": "r"}]}
+    assert asked == [None, "a::draft"]
 
 
 def test_a_request_for_a_clip_is_signed_json_with_its_key() -> None:
@@ -90,11 +110,33 @@ def test_a_request_for_a_clip_is_signed_json_with_its_key() -> None:
     assert json.loads(seen[0].content) == {"prompt": "é"}
 
 
+def test_a_query_is_escaped_as_the_signature_counts_it() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(202, json={})
+
+    script = b'{"requestId":\r\n "caf\xc3\xa9"}'
+    client(answer).submit_film(script, [("clip", "a b+c&d=é'~"), ("clip", "b:%")], "k")
+    client(answer).film("a b", "r/1")
+    assert seen[0].url.raw_path == b"/v1/films?clip=a%20b%2Bc%26d%3D%C3%A9%27~&clip=b%3A%25"
+    assert seen[0].content == script
+    assert seen[0].headers["Content-Type"] == "application/json"
+    assert seen[1].url.raw_path == b"/v1/films/a%20b?run=r%2F1"
+
+
 @pytest.mark.parametrize(
     "trouble", [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), 503, 502, 429]
 )
 @pytest.mark.parametrize(
-    "ask", [lambda api: api.submit({"prompt": "x"}, "same"), lambda api: api.render("r")]
+    "ask",
+    [
+        lambda api: api.submit({"prompt": "x"}, "same"),
+        lambda api: api.submit_film(b"{}", [("clip", "01")], "same"),
+        lambda api: api.render("r"),
+        lambda api: api.film("f", "run"),
+    ],
 )
 def test_reading_and_keyed_requests_are_repeated_until_there_is_an_answer(
     ask: Callable[[VideoConductor], Any], trouble: Exception | int
@@ -197,6 +239,10 @@ def test_a_name_that_would_change_the_path_is_refused_before_anything_is_sent(na
         client(answer).render(name)
     with pytest.raises(BadInput):
         client(answer).manifest(name)
+    with pytest.raises(BadInput):
+        client(answer).film(name)
+    with pytest.raises(BadInput):
+        client(answer).import_manifest(name, b"{}")
 
 
 def test_the_secret_key_is_not_in_the_address_as_printed() -> None:

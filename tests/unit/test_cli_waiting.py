@@ -152,7 +152,7 @@ def test_generate_ends_with_0_when_the_clip_is_on_disk(api: FakeApi, tmp_path: P
     assert out.strip() == str(path)
     assert path.read_bytes() == CLIP
     assert "grok-imagine-video 480p: 6 seconds at $0.05 = $0.300" in err
-    assert re.search(r"r1: 40%  rendering  \d+:\d\d  ~\d+:\d\d left  est\. \$0\.300", err)
+    assert re.search(r"r1: 40%  rendering  \d+:[\d:]+  ~\d+:[\d:]+ left  est\. \$0\.300", err)
     assert api.requests == [{"prompt": "a fox", "qualityMode": "draft"}]
 
 

@@ -179,6 +179,27 @@ def test_a_url_may_be_long_but_not_too_long():
     assert inputs.public_url(base + "a" * (2048 - len(base)))
     with pytest.raises(ValueError, match="longer than 2048"):
         inputs.public_url(base + "a" * (2049 - len(base)))
+    with pytest.raises(ValueError, match="longer than 30"):
+        inputs.public_url(base + "a" * 20, max_characters=30)
+    assert inputs.public_url(base + "a" * 5000, max_characters=8192)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (PNG, "image/png"),
+        (JPEG, "image/jpeg"),
+        (WEBP, "image/webp"),
+        (b"", None),
+        (b"GIF89a", None),
+        (b"<svg/>", None),
+        (b"\0\0\0\x18ftypmp42", None),
+        (b"RIFF\0\0\0\0WAVE", None),
+        (PNG[1:], None),
+    ],
+)
+def test_an_image_is_known_by_its_first_bytes(content, kind):
+    assert inputs.image_type(content) == kind
 
 
 @pytest.mark.parametrize(

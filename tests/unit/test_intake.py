@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videoconductor import intake, views
+from videoconductor import intake, reading, views
 from videoconductor.clip import ClipRequest
 from videoconductor.errors import InvalidRequest
 
@@ -92,7 +92,7 @@ def test_a_misspelt_field_is_answered_with_the_one_meant():
 
 def test_fifty_thousand_unknown_fields_make_a_short_answer():
     found = problems(json.dumps({f"x{n}": n for n in range(50_000)}))
-    assert len(found) == intake.MAX_PROBLEMS + 1
+    assert len(found) == reading.MAX_PROBLEMS + 1
     assert "49950 more" in found[-1].message
 
 

@@ -21,6 +21,7 @@ from videoconductor.providers import xai
 IMAGE = "https://images.example.com/first.png"
 LAST = "https://images.example.com/last.png"
 CLIP = "https://clips.example.com/source.mp4"
+OWN = "s3://library/generated/videos/f/c/draft/r.mp4"
 CLASSIC, NEW, LITE = (
     "grok-imagine-video",
     "grok-imagine-video-1.5",
@@ -47,10 +48,16 @@ def wire(planned):
 
 
 def violations(planned):
-    schema = {"$ref": f"#/components/schemas/{WIRE[planned.operation]}", **SCHEMAS}
-    found = Draft202012Validator(schema).iter_errors(wire(planned))
-    # The docs list two ratios that the OpenAPI file lacks (CONTRACT, 2.1).
-    return [e.message for e in found if wire(planned).get("aspect_ratio") not in {"21:9", "5:2"}]
+    bodies = {WIRE[planned.operation]: wire(planned)}
+    if planned.first_frame_prompt is not None:
+        bodies["GenerateImageRequest"] = xai.still_body(planned)
+    found = []
+    for name, body in bodies.items():
+        schema = {"$ref": f"#/components/schemas/{name}", **SCHEMAS}
+        # The docs list two ratios that the OpenAPI file lacks (CONTRACT, 2.1).
+        if body.get("aspect_ratio") not in {"21:9", "5:2"}:
+            found += [e.message for e in Draft202012Validator(schema).iter_errors(body)]
+    return found
 
 
 # -- the mode table --------------------------------------------------------------------------------
@@ -273,6 +280,34 @@ def test_a_source_of_known_length_is_judged(modes, models, operation, seconds, f
     else:
         with pytest.raises(InvalidRequest, match="sourceVideoUrl"):
             planned()
+
+
+@pytest.mark.parametrize("operation", ["edit", "extend", "remaster"])
+def test_a_clip_of_ours_is_a_source_once_its_length_is_known(modes, models, operation):
+    request = ClipRequest(prompt="x", operation=operation, source_video_url=OWN)
+    planned = planning.plan(request, modes, models, source_seconds=Decimal(4))
+    assert (planned.source_video_url, planned.duration) == (
+        OWN,
+        6 if operation == "extend" else None,
+    )
+    assert not any("length" in warning for warning in planned.warnings)
+
+
+def test_a_uri_nobody_has_looked_up_is_no_clip_of_ours(plan, modes, models):
+    found = problems(plan, prompt="x", sourceVideoUrl=OWN)
+    assert found["sourceVideoUrl"].message == "is not a finished clip of this film"
+    request = ClipRequest(prompt="x", source_video_url=OWN)
+    planned = planning.plan(request, modes, models, PlanDefaults(takes_own_clips=True))
+    assert planned.source_video_url == OWN
+
+
+@pytest.mark.parametrize("field", ["imageUrl", "lastFrameUrl", "callbackUrl"])
+def test_a_uri_of_ours_is_for_source_clips_alone(modes, models, field):
+    name = field.removesuffix("Url").replace("F", "_f") + "_url"
+    request = ClipRequest(prompt="x", model=NEW, **{name: OWN})
+    defaults = PlanDefaults(takes_own_clips=True)
+    with pytest.raises(InvalidRequest, match=field):
+        planning.plan(request, modes, models, defaults, Decimal(4))
 
 
 # -- frames and references -------------------------------------------------------------------------
@@ -645,6 +680,9 @@ def test_the_schemas_bite(plan):
     planned = plan(prompt="x", sourceVideoUrl=CLIP)
     assert violations(planned) == []
     assert violations(planned.model_copy(update={"prompt": None})) != []
+    still = plan(prompt="x", firstFramePrompt="y", imageResolution="2k")
+    assert violations(still) == []
+    assert violations(still.model_copy(update={"image_resolution": "9k"})) != []
 
 
 def test_planning_reads_a_request_without_any_door(modes, models):

@@ -82,6 +82,18 @@ def test_a_still_costs_what_its_model_does(plan, image_model, price):
     assert lines(planned)[0][4] == price
 
 
+def test_a_still_that_is_there_already_costs_nothing_but_goes_in_all_the_same(plan):
+    planned = plan(prompt="x", firstFramePrompt="y", duration=1)
+
+    without = pricing.without_still(planned.estimate)
+
+    assert without.lines == planned.estimate.lines[1:]
+    assert without.total_usd == Decimal("0.09")
+    assert pricing.without_still(without) == without
+    bare = plan(prompt="x").estimate
+    assert pricing.without_still(bare) == bare
+
+
 def test_an_edit_of_unknown_length_is_taken_at_its_longest_and_dearest(plan):
     assert lines(plan(prompt="x", sourceVideoUrl=CLIP)) == [
         (f"{CLASSIC} (at most)", 8.7, "second", 0.07, 0.609),

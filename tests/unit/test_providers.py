@@ -8,7 +8,7 @@ from pathlib import Path
 from videoconductor import planning, wiring
 from videoconductor.clip import ClipRequest
 from videoconductor.models import ModelCatalog
-from videoconductor.providers import Pending, Provider, Ready
+from videoconductor.providers import MadeStill, Pending, Provider, Ready
 from videoconductor.quality import QualityModes
 
 PRESETS = Path(__file__).parents[2] / "presets"
@@ -22,6 +22,9 @@ class Reel:
 
     def start(self, plan, frame_url, trace):
         return {"ticket": f"{plan.model} {trace}"}
+
+    def make_still(self, plan, trace):
+        return MadeStill(f"{plan.image_model} {trace}".encode(), "image/png")
 
     def poll(self, job):
         return Ready(url=f"https://reel.example/{job['ticket']}") if job else Pending()
@@ -52,6 +55,7 @@ def test_a_new_provider_is_a_class_and_a_row(monkeypatch):
     assert (planned.provider, planned.model) == ("reel", "reel-1")
     job = provider.start(planned, lambda frame: frame.url, "trace-1")
     assert provider.poll(job) == Ready(url="https://reel.example/reel-1 trace-1")
+    assert provider.make_still(planned, "trace-2") == MadeStill(b"None trace-2", "image/png")
     assert wiring.attach_job("reel", "7") == {"ticket": "7"}
     wiring.provider.cache_clear()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from videoconductor.clip import RenderPlan
+from videoconductor.identity import SHAPING
 from videoconductor.script import fingerprint, plan_json
-from videoconductor.script.identity import SHAPING
 
 SAMPLE = json.loads((Path(__file__).parents[1] / "fixtures" / "hoa-nightclub.json").read_text())
 NOT_SHAPING = {"quality_mode", "remaster", "estimate", "warnings"}

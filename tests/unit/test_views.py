@@ -8,7 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from videoconductor import errors, views
-from videoconductor.clip import Attempt, Clip, Delivery, Failure, ManifestEntry, Render
+from videoconductor.clip import (
+    Attempt,
+    Clip,
+    Delivery,
+    Failure,
+    FilmRun,
+    ManifestEntry,
+    Render,
+    Shortfall,
+)
 from videoconductor.errors import InvalidRequest, Problem
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -141,11 +150,11 @@ def test_the_prompt_is_in_no_view(render, finalized):
         assert "secret lamp" not in json.dumps(answer)
 
 
-def test_a_manifest_is_the_existing_systems_version_three():
-    entry = ManifestEntry(
-        id="c1::draft",
+def made(name="c1::draft", **fields):
+    return ManifestEntry(
+        id=name,
         pipeline_request_id="film",
-        quality_mode="draft",
+        quality_mode=name.partition("::")[2],
         render_id="0" * 32,
         status="finalized",
         generation_kind="text-to-video",
@@ -159,7 +168,11 @@ def test_a_manifest_is_the_existing_systems_version_three():
         estimated_cost_usd="0.5",
         requested_at=NOW,
         updated_at=NOW,
-    )
+    ).model_copy(update=fields)
+
+
+def test_a_manifest_is_the_existing_systems_version_three():
+    entry = made()
     answer = views.manifest("film", [entry])
     assert json.loads(json.dumps(answer)) == answer
     assert {key: answer[key] for key in ("version", "requestId", "runs")} == {
@@ -175,6 +188,110 @@ def test_a_manifest_is_the_existing_systems_version_three():
     }  # fmt: skip
     assert (clip["id"], clip["_key"], clip["status"]) == ("c1", "c1::draft", "done")
     assert clip["updatedAt"] == "2026-11-22T12:00:00Z"
+    assert (clip["posterUrl"], clip["remasteredAs"], clip["importedAt"]) == (None, [], None)
+
+
+def test_a_manifest_shows_where_pictures_are_and_when_a_clip_was_taken_in():
+    entry = made(
+        first_frame_url="s3://bucket/f.jpg",
+        poster_url="s3://bucket/p.jpg",
+        thumbnail_url="s3://bucket/t.jpg",
+        imported_at=NOW,
+    )
+    (clip,) = views.manifest("film", [entry])["clips"]
+    assert (clip["firstFrameUrl"], clip["posterUrl"], clip["thumbnailUrl"]) == (
+        "s3://bucket/f.jpg",
+        "s3://bucket/p.jpg",
+        "s3://bucket/t.jpg",
+    )
+    assert clip["importedAt"] == "2026-11-22T12:00:00Z"
+    assert "downloads" not in clip
+
+
+def test_a_manifest_has_urls_to_fetch_from_when_they_are_asked_for():
+    entry = made(poster_url="s3://bucket/p.jpg", first_frame_url="https://a.example.com/1.png")
+
+    def opened(uri):
+        return f"{uri}?signature" if uri and uri.startswith("s3:") else None
+
+    (clip,) = views.manifest("film", [entry], (), opened)["clips"]
+    assert clip["downloads"] == {
+        "video": "s3://bucket/a.mp4?signature",
+        "firstFrame": None,
+        "thumbnail": None,
+        "poster": "s3://bucket/p.jpg?signature",
+    }
+
+
+def test_a_manifest_links_a_clip_to_its_remasters():
+    entries = [
+        made("c1::draft", request_id="1"),
+        made("c1::production", request_id="2", remaster_from_request_id="1"),
+        made("c2::draft", request_id=None),
+        made("c3::draft", request_id="3", remaster_from_request_id="elsewhere"),
+    ]
+    clips = {clip["_key"]: clip for clip in views.manifest("film", entries)["clips"]}
+    assert clips["c1::draft"]["remasteredAs"] == ["c1::production"]
+    assert clips["c1::production"]["remasterFromRequestId"] == "1"
+    assert [clips[key]["remasteredAs"] for key in ("c1::production", "c2::draft")] == [[], []]
+
+
+def run_of(**fields):
+    return FilmRun(
+        run_id="r",
+        film="film",
+        caller="ann",
+        request_sha256="0",
+        requested_at=NOW,
+        total=3,
+        due=2,
+        items=2,
+        estimated_cost_usd="1.5",
+        items_key="generated/films/items.json",
+        clips_key="generated/films/clips.json",
+        request_key="generated/films/request.json",
+    ).model_copy(update=fields)
+
+
+def test_what_the_newest_run_lacks_stands_in_the_manifest_unless_there_is_one_of_before():
+    missing = tuple(
+        Shortfall(
+            clip_id=name,
+            quality_mode="draft",
+            render_id="1",
+            status=status,
+            error="OutOfCredits",
+            message="no money",
+        )
+        for name, status in (("c1", "failed"), ("c2", "cancelled"), ("c3", "submit_unknown"))
+    )
+    older = run_of(run_id="o", missing=(missing[0].model_copy(update={"clip_id": "c9"}),))
+    newest = run_of(status="incomplete", done=1, failed=2, ended_at=NOW, missing=missing)
+
+    answer = views.manifest("film", [made()], [older, newest])
+
+    assert [(clip["_key"], clip["status"]) for clip in answer["clips"]] == [
+        ("c1::draft", "done"),
+        ("c2::draft", "failed"),
+        ("c3::draft", "submit_unknown"),
+    ]
+    assert answer["clips"][1]["error"] == "OutOfCredits: no money"
+    assert answer["clips"][1]["url"] is None
+    assert [run["runId"] for run in answer["runs"]] == ["o", "r"]
+    assert [failed["clipId"] for failed in answer["runs"][1]["failed"]] == ["c1", "c2", "c3"]
+
+
+def test_a_run_counts_what_is_still_under_way():
+    answer = views.film_run(run_of(done=1, unresolved=1))
+    assert answer["counts"] == {
+        "total": 3,
+        "done": 1,
+        "failed": 0,
+        "running": 1,
+        "unresolved": 1,
+    }
+    assert answer["links"]["self"] == "/v1/films/film?run=r"
+    assert (answer["estimatedCostUsd"], answer["costUsd"]) == (1.5, None)
 
 
 @pytest.mark.parametrize(

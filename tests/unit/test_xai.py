@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import random
 import socket
 import ssl
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from videoconductor.errors import (
     JobNotFound,
@@ -26,10 +30,12 @@ from videoconductor.errors import (
     RenderRefused,
     SubmitUnknown,
 )
-from videoconductor.providers import Pending, Ready, xai
+from videoconductor.providers import MadeStill, Pending, Ready, xai
 from videoconductor.providers.xai import Xai
 
 KEY = "xai-0123456789abcdef"
+CUTS = st.integers(0, 600)
+SHORT = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ID = "b13f69f3-69f9-928c-ba4b-ab52fba62b36"
 
@@ -303,7 +309,7 @@ def test_a_connection_reset_after_sending_is_submit_unknown(serve, start):
 
 
 def test_no_answer_in_time_is_submit_unknown(serve, start, monkeypatch):
-    monkeypatch.setattr(xai, "POST_TIMEOUT", httpx.Timeout(0.2))
+    monkeypatch.setattr(xai, "_JOB", replace(xai._JOB, timeout=httpx.Timeout(0.2)))
     server = serve(lambda opened: time.sleep(1))
     with pytest.raises(SubmitUnknown, match="ReadTimeout"):
         start(server.origin)
@@ -468,6 +474,214 @@ def test_a_key_refused_on_the_post_is_read_anew_for_the_next(serve, start, answe
     with pytest.raises(RenderRefused):
         start(serve(answer).origin, keys)
     assert keys.asked == [False, True]
+
+
+# -- stills ----------------------------------------------------------------------------------------
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + b"\0" * 300
+TICKS = 200_000_000
+USAGE = {"usage": {"cost_in_usd_ticks": TICKS}}
+
+
+def image(content=PICTURE, **fields):
+    return {"data": [{"b64_json": base64.b64encode(content).decode(), **fields}], **USAGE}
+
+
+@pytest.fixture
+def make_still(plan):
+    def made(base, keys=None, **options):
+        planned = plan(prompt="it glows", firstFramePrompt="a lamp", aspectRatio="9:16")
+        return provider(base, keys, **options).make_still(planned, "r-still-1")
+
+    return made
+
+
+def test_a_still_is_asked_for_in_the_answer_itself(serve, make_still):
+    server = serve(reply(200, image()))
+    assert make_still(server.origin) == MadeStill(PICTURE, "image/png", TICKS)
+    (request,) = server.requests
+    head, _, body = request.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v1/images/generations HTTP/1.1")
+    assert f"authorization: bearer {KEY}".encode() in head.lower()
+    assert b"x-client-request-id: r-still-1" in head.lower()
+    assert json.loads(body) == {
+        "model": "grok-imagine-image",
+        "prompt": "a lamp",
+        "n": 1,
+        "aspect_ratio": "9:16",
+        "response_format": "b64_json",
+    }
+
+
+STILLS = {
+    "a JPEG": (image(b"\xff\xd8\xff\xe0more"), "image/jpeg", TICKS),
+    "a WebP": (image(b"RIFF\0\0\0\0WEBPmore"), "image/webp", TICKS),
+    "called by a wrong type": (image(mime_type="image/jpeg"), "image/png", TICKS),
+    "as a data url": (
+        {"data": [{"b64_json": "data:image/png;base64," + base64.b64encode(PICTURE).decode()}]},
+        "image/png",
+        None,
+    ),
+    "without its cost": ({"data": image()["data"]}, "image/png", None),
+    "at a price that is none": (image() | {"usage": {"cost_in_usd_ticks": "2"}}, "image/png", None),
+    "the first of two": ({**image(), "data": image()["data"] * 2}, "image/png", TICKS),
+    "with a url beside it": (image(url="https://imgen.x.ai/a.png"), "image/png", TICKS),
+    "that respects moderation": (image(respect_moderation=True), "image/png", TICKS),
+}
+
+
+@pytest.mark.parametrize(("body", "media_type", "ticks"), STILLS.values(), ids=STILLS)
+def test_a_still_is_what_its_bytes_are(serve, make_still, body, media_type, ticks):
+    made = make_still(serve(reply(200, body)).origin)
+    assert (made.media_type, made.cost_ticks) == (media_type, ticks)
+
+
+def test_a_still_may_be_larger_than_any_other_answer(serve, make_still):
+    large = PICTURE + b"\0" * (8 * 1024 * 1024)
+    assert make_still(serve(reply(200, image(large))).origin).content == large
+
+
+NO_STILL = {
+    "no data": {},
+    "data of null": {"data": None},
+    "data of nothing": {"data": []},
+    "data of words": {"data": ["x"]},
+    "data that is no list": {"data": {"b64_json": "QUJD"}},
+    "null": {"data": [{"b64_json": None}]},
+    "nothing": {"data": [{"b64_json": ""}]},
+    "a number": {"data": [{"b64_json": 5}]},
+    "a url instead": {"data": [{"url": "https://imgen.x.ai/a.png"}]},
+    "no base64": {"data": [{"b64_json": "***"}]},
+    "base64 cut short": {"data": [{"b64_json": "iVBORw0KG"}]},
+    "letters of another script": {"data": [{"b64_json": "иVBO"}]},
+    "HTML": image(b"<html>sorry</html>"),
+    "a GIF": image(b"GIF89a......"),
+    "an MP4": image(b"\0\0\0\x18ftypmp42"),
+}
+
+
+@pytest.mark.parametrize("body", NO_STILL.values(), ids=NO_STILL)
+def test_an_answer_without_an_image_is_final_and_its_cost_is_told(serve, make_still, body):
+    with pytest.raises(RenderFailed) as failed:
+        make_still(serve(reply(200, body | USAGE)).origin)
+    assert (failed.value.code, failed.value.cost_ticks) == ("no_image", TICKS)
+    assert not isinstance(failed.value, RenderRefused)
+
+
+WITHHELD = {
+    "400": (400, {"code": "imagine:content-moderated", "error": "rejected", **USAGE}),
+    "400 of before": (400, {"error": "Generated image rejected by content moderation.", **USAGE}),
+    "403": (403, {"error": {"message": "against our safety rules", "code": "x"}, **USAGE}),
+    "200": (200, {"data": [{"url": "", "respect_moderation": False}], **USAGE}),
+    "200 with the image": (200, image(respect_moderation=False)),
+}
+
+
+@pytest.mark.parametrize(("status", "body"), WITHHELD.values(), ids=WITHHELD)
+def test_a_moderated_still_has_a_name_and_a_cost_of_its_own(serve, make_still, status, body):
+    server = serve(reply(status, body))
+    with pytest.raises(ModerationRejected) as rejected:
+        make_still(server.origin)
+    assert rejected.value.cost_ticks == TICKS
+    assert str(rejected.value)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [row for name, row in REFUSALS.items() if name != "moderated"],
+    ids=[name for name in REFUSALS if name != "moderated"],
+)
+def test_a_refused_still_is_final_and_in_xais_words(serve, make_still, status, body):
+    server = serve(reply(status, body))
+    with pytest.raises(RenderRefused) as refused:
+        make_still(server.origin)
+    assert str(refused.value)
+    assert len(server.requests) == 1
+
+
+def test_a_still_is_limited_and_an_account_empty_as_for_a_job(serve, make_still):
+    with pytest.raises(RateLimited) as limited:
+        make_still(serve(reply(429, {"error": RATE}, "Retry-After: 7\r\n")).origin)
+    assert limited.value.retry_after == 7
+    with pytest.raises(OutOfCredits):
+        make_still(serve(reply(429, {"error": MESSAGE})).origin)
+
+
+def test_a_status_that_proves_a_refusal_of_a_still_does_so_though_its_body_breaks_off(
+    serve, make_still
+):
+    with pytest.raises(RenderRefused):
+        make_still(serve(reply(400, b'{"error": "Promp', length=500)).origin)
+
+
+UNCLEAR = {
+    name: answer
+    for name, answer in AMBIGUOUS.items()
+    if not name.startswith("200 with") or name == "200 with a list"
+} | {
+    "200 with nothing in it": reply(200, {}),
+    "a still cut short": reply(200, image(), length=5000),
+    "a still too large": reply(200, b" " * (xai.MAX_STILL_REPLY_BYTES + 10)),
+}
+UNCLEAR.pop("200 too large")
+
+
+@pytest.mark.parametrize("answer", UNCLEAR.values(), ids=UNCLEAR)
+def test_what_proves_nothing_about_a_still_is_submit_unknown(serve, make_still, answer):
+    server = serve(answer)
+    with pytest.raises(SubmitUnknown) as unknown:
+        make_still(server.origin)
+    assert len(server.requests) == 1
+    assert len(str(unknown.value)) < 1000
+
+
+def test_a_still_in_an_error_is_not_repeated(serve, make_still):
+    with pytest.raises(SubmitUnknown) as unknown:
+        make_still(serve(reply(200, image(), length=5000)).origin)
+    assert base64.b64encode(PICTURE).decode()[:20] not in str(unknown.value)
+
+
+def test_a_still_that_trickles_is_given_up_in_bounded_time(serve, make_still):
+    server = serve(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n"))
+    with pytest.raises(SubmitUnknown, match="too long"):
+        make_still(server.origin, clock=Ticking())
+
+
+def test_a_still_nobody_can_be_asked_for_is_not_sent(make_still, serve):
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    listener.close()
+    with pytest.raises(NotSent):
+        make_still(f"http://127.0.0.1:{port}")
+    server = serve(reply(200, image()))
+    with pytest.raises(NotSent):
+        make_still(server.origin, Keys(ProviderUnavailable("secrets are away")))
+    with pytest.raises(RenderRefused):
+        make_still(server.origin, Keys(""))
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("answer", [reply(401, {"error": "x"}), reply(400, {"error": "API key"})])
+def test_a_key_refused_on_a_still_is_read_anew_for_the_next(serve, make_still, answer):
+    keys = Keys()
+    with pytest.raises(RenderRefused):
+        make_still(serve(answer).origin, keys)
+    assert keys.asked == [False, True]
+
+
+@SHORT
+@given(answer=st.binary(max_size=60) | st.sampled_from([json.dumps(image()).encode()]), cut=CUTS)
+def test_any_200_to_a_still_is_an_image_or_an_error_the_machine_knows(plan, answer, cut):
+    planned = plan(prompt="it glows", firstFramePrompt="a lamp")
+    http = httpx.MockTransport(lambda _: httpx.Response(200, content=answer[:cut]))
+    try:
+        made = provider("https://api.example.com", http=xai.client(http)).make_still(planned, "t")
+    except RenderRefused:
+        pytest.fail("xAI has taken the order")
+    except (RenderFailed, SubmitUnknown):
+        return
+    assert made.content == PICTURE
 
 
 # -- polls -----------------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -21,27 +22,43 @@ import boto3
 import pytest
 import yaml
 from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
+from moto.stepfunctions.exceptions import ExecutionDoesNotExist
+from moto.stepfunctions.parser.api import ExecutionStatus
+from moto.stepfunctions.parser.asl.antlr.runtime.ASLParser import ASLParser
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service_callback,
+    state_task_service_sfn,
+)
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import (
     WaitFunction,
 )
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from videoconductor import intake, wiring
-from videoconductor.clip import Render
+from videoconductor.clip import FilmClip, FilmOrder, FilmRun, ManifestEntry, Render
 from xai_simulator.options import SimulatorOptions
+from xai_simulator.scenarios import Markers
 from xai_simulator.server import running
 
 ROOT = Path(__file__).parents[2]
 STATES = {
+    "FirstFrame": "first_frame",
     "Start": "start",
     "Poll": "poll",
     "Finalize": "finalize",
+    "Thumbnail": "thumbnail",
     "RecordFailure": "record_failure",
 }
+FILM_STATES = {"TakeUp": "take_up", "Conclude": "conclude"}
+FOLDERS = {**STATES, **FILM_STATES}
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 KEY = "sim-key"
+CALLER = "arn:aws:iam::1:user/tester"
+JPEG = b"\xff\xd8\xff\xe0 a picture"
 
 
 class Killed(BaseException):
@@ -64,6 +81,7 @@ class Cloud:
     """Filters the YAML tags of CloudFormation, of which only plain values are read here."""
 
     @staticmethod
+    @cache
     def template() -> dict[str, Any]:
         class Loader(yaml.SafeLoader):
             pass
@@ -79,15 +97,20 @@ class Cloud:
         return yaml.load((ROOT / "template.yaml").read_text(), Loader)  # noqa: S506
 
 
-def definition(**substitutions: Any) -> str:
+@cache
+def definition(machine: str = "render_clip", **substitutions: Any) -> str:
     """The real ASL as JSON, with the template's substitutions filled in."""
-    text = (ROOT / "statemachine/render_clip.asl.yaml").read_text()
+    text = (ROOT / f"statemachine/{machine}.asl.yaml").read_text()
     values = {
         "StartTaskSeconds": 135,
         "LeaseSeconds": 150,
+        "Partition": "aws",
+        "BucketName": "library",
+        "FilmConcurrency": 6,
+        "RenderClipArn": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:render_clip",
         **{
             f"{state}FunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{folder}"
-            for state, folder in STATES.items()
+            for state, folder in FOLDERS.items()
         },
         **substitutions,
     }
@@ -105,6 +128,15 @@ class Execution:
     cause: str | None
 
 
+def status(arn: str) -> str:
+    """An execution's status, without the way through boto3 that tests go many times a second."""
+    try:
+        found = stepfunctions_parser_backends[ACCOUNT][REGION].describe_execution(arn)
+    except ExecutionDoesNotExist:
+        return "RUNNING"  # or about to be: whoever asks knows of it
+    return str(found.status)
+
+
 @dataclass
 class Stage:
     """A stack in this process: submit renders, run them to their end, look at what is left."""
@@ -118,9 +150,29 @@ class Stage:
     calls: list[str] = field(default_factory=list)
     faults: list[tuple[str, str, str]] = field(default_factory=list)
     published: list[dict[str, Any]] = field(default_factory=list)
+    ready: list[dict[str, Any]] = field(default_factory=list)
     waits: list[int] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     while_waiting: Callable[[], None] | None = None
+
+    def prepare(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Build what this kind of stage has more."""
+
+    def close(self) -> None:
+        """Take leave of the test."""
+        self.settle()
+
+    def paint(self, render: Render, video: Any, still: bytes | None) -> tuple[bytes, bytes | None]:
+        """Pictures that cost no time; for real ones, set `pictures.painting.paint` in its place."""
+        assert b"".join(video)
+        return JPEG, None if render.thumbnail is None else JPEG + (still or b"")[:8]
+
+    def slept(self, seconds: float) -> None:
+        """A state has waited."""
+        self.elapsed += seconds
+        if self.while_waiting is not None:
+            self.while_waiting()
+        threading.Event().wait(0.05)
 
     def now(self) -> datetime:
         return datetime(2026, 11, 22, 12, tzinfo=UTC) + timedelta(seconds=self.elapsed)
@@ -128,20 +180,21 @@ class Stage:
     def submit(self, key: str | None = None, **fields: Any) -> Render:
         fields = {"prompt": "a lamp in the rain", "duration": 1, **fields}
         request = intake.clip_request(json.dumps(fields))
-        return wiring.conductor().accept(request, "arn:aws:iam::1:user/tester", key)
+        return wiring.conductor().accept(request, CALLER, key)
 
     def run(self, render: Render) -> Execution:
         """Wait for the render's newest execution to end."""
+        return self.watch(self.machine_arn, f"{render.render_id}-{render.executions}")
+
+    def watch(self, machine_arn: str, name: str) -> Execution:
+        """Wait for an execution to end."""
         client = boto3.client("stepfunctions", REGION)
-        arn = (
-            self.machine_arn.replace("stateMachine", "execution")
-            + f":{render.render_id}-{render.executions}"
-        )
+        arn = machine_arn.replace("stateMachine", "execution") + f":{name}"
         for _ in range(6000):
-            found = client.describe_execution(executionArn=arn)
-            if found["status"] != "RUNNING":
+            if status(arn) != "RUNNING":
                 break
             threading.Event().wait(0.01)
+        found = client.describe_execution(executionArn=arn)
         history = client.get_execution_history(executionArn=arn, maxResults=1000)["events"]
         path = [
             event["stateEnteredEventDetails"]["name"]
@@ -160,9 +213,13 @@ class Stage:
         """Let no execution outlive its test: it would run on in the next one's cloud."""
         client = boto3.client("stepfunctions", REGION)
         for _ in range(2000):
-            running = client.list_executions(
-                stateMachineArn=self.machine_arn, statusFilter="RUNNING"
-            )["executions"]
+            running = [
+                execution
+                for machine in client.list_state_machines()["stateMachines"]
+                for execution in client.list_executions(
+                    stateMachineArn=machine["stateMachineArn"], statusFilter="RUNNING"
+                )["executions"]
+            ]
             if not running:
                 return
             threading.Event().wait(0.01)
@@ -203,7 +260,7 @@ class Stage:
 
     def invoke(self, folder: str, event: dict[str, Any]) -> dict[str, Any]:
         self.calls.append(folder)
-        fault = next((f for f in self.faults if STATES[f[0]] == folder), None)
+        fault = next((f for f in self.faults if FOLDERS[f[0]] == folder), None)
         if fault is not None:
             self.faults.remove(fault)
             if fault[2] == "before":
@@ -240,13 +297,17 @@ def simulator() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def handlers() -> dict[str, Any]:
-    return {folder: load_handler(folder) for folder in STATES.values()}
+    return {folder: load_handler(folder) for folder in FOLDERS.values()}
 
 
 @contextmanager
 def stage_on(
-    simulator: Any, handlers: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **environment: str
-) -> Iterator[Stage]:
+    simulator: Any,
+    handlers: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Stage] = Stage,
+    **environment: str,
+) -> Iterator[Any]:
     """A stage with settings of its own."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "testing",
@@ -290,10 +351,12 @@ def stage_on(
             roleArn=f"arn:aws:iam::{ACCOUNT}:role/machine",
         )["stateMachineArn"]
         monkeypatch.setenv("STATE_MACHINE_ARN", arn)
+        stage = kind(simulator, handlers, s3, dynamodb, arn)
+        stage.prepare(monkeypatch)
         wiring.forget()
-        stage = Stage(simulator, handlers, s3, dynamodb, arn)
         _replace_edges_of_moto(stage, monkeypatch)
         monkeypatch.setattr(wiring, "now", stage.now)
+        monkeypatch.setattr(wiring, "painter", lambda: stage.paint)
         monkeypatch.setattr(wiring, "jitter", lambda: random.Random(7))  # noqa: S311
         publish = wiring.events().publish
 
@@ -302,9 +365,32 @@ def stage_on(
             stage.published.append({"status": status, **detail})
 
         monkeypatch.setattr(wiring.events(), "publish", published)
-        yield stage
-        stage.settle()
-        wiring.forget()
+        film_ready = wiring.events().film_ready
+
+        def ready(detail: dict[str, Any]) -> None:
+            film_ready(detail)
+            stage.ready.append(detail)
+
+        monkeypatch.setattr(wiring.events(), "film_ready", ready)
+        try:
+            yield stage
+            stage.close()
+        finally:
+            wiring.forget()
+
+
+_parse, _parsed = ASLParser.state_machine, {}
+
+
+def parsed_once(parser: Any) -> Any:
+    """The parse tree of a definition: moto makes it for each execution, and takes its time."""
+    text = parser.getTokenStream().tokenSource.inputStream.strdata
+    if text not in _parsed:
+        tree = _parse(parser)
+        if parser.getNumberOfSyntaxErrors():
+            return tree
+        _parsed[text] = tree
+    return _parsed[text]
 
 
 def _replace_edges_of_moto(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,10 +410,7 @@ def _replace_edges_of_moto(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Non
         assert isinstance(wait_seconds, int)
         assert wait_seconds > 0
         stage.waits.append(wait_seconds)
-        stage.elapsed += wait_seconds
-        if stage.while_waiting is not None:
-            stage.while_waiting()
-        threading.Event().wait(0.05)
+        stage.slept(wait_seconds)
 
     monkeypatch.setattr(WaitFunction, "_wait_interval", wait)
 
@@ -337,10 +420,193 @@ def _replace_edges_of_moto(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=pause))
 
+    # Under threads, moto lets two conditional writes win: one request at a time.
+    real, lock = BotocoreStubber.process_request, threading.RLock()
+
+    def one_at_a_time(self: Any, request: Any) -> Any:
+        with lock:
+            return real(self, request)
+
+    monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time)
+    monkeypatch.setattr(ASLParser, "state_machine", parsed_once)
+
 
 @pytest.fixture
 def stage(
     simulator: Any, handlers: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Stage]:
     with stage_on(simulator, handlers, monkeypatch) as made:
+        yield made
+
+
+@dataclass
+class FilmStage(Stage):
+    """A stage with `render_film`: hand scripts in, run them to their end, stop them in the middle.
+
+    moto 5.2.5 runs the real machine but for three things, which are mended here and watched by
+    test_film_substrate.py: its parser takes ToleratedFailurePercentage with a decimal point only
+    (and gives it no effect: a map goes on anyway when an item fails), its `startExecution` hands
+    the parameters to boto3 under the names of the state language, and `.sync` looks every half
+    second. An item's states have no history in it: `self.turns` has what TakeUp decided.
+    """
+
+    film_machine_arn: str = ""
+    turns: list[dict[str, Any]] = field(default_factory=list)
+    dead: set[str] = field(default_factory=set)
+    largest: dict[str, int] = field(default_factory=dict)
+    is_over: bool = False
+
+    def prepare(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        text = definition("render_film", RenderClipArn=self.machine_arn)
+        self.film_machine_arn = boto3.client("stepfunctions", REGION).create_state_machine(
+            name="render_film",
+            definition=re.sub(r'("ToleratedFailurePercentage": \d+)(?=[,}])', r"\1.0", text),
+            roleArn=f"arn:aws:iam::{ACCOUNT}:role/machine",
+        )["stateMachineArn"]
+        monkeypatch.setenv("FILM_STATE_MACHINE_ARN", self.film_machine_arn)
+        client = boto3.client("stepfunctions", REGION)
+
+        def start_execution(**named: Any) -> dict[str, Any]:
+            self._weigh("render_clip", named["Input"])
+            lower = {name[0].lower() + name[1:]: value for name, value in named.items()}
+            return {"ExecutionArn": client.start_execution(**lower)["executionArn"]}
+
+        def describe_execution(**named: Any) -> Any:
+            is_running = status(named["executionArn"]) == "RUNNING"
+            return {"status": "RUNNING"} if is_running else client.describe_execution(**named)
+
+        shim = SimpleNamespace(
+            start_execution=start_execution, describe_execution=describe_execution
+        )
+        monkeypatch.setattr(state_task_service_sfn, "boto_client_for", lambda **_: shim)
+        monkeypatch.setattr(
+            state_task_service_callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", 0.02
+        )
+
+    def slept(self, seconds: float) -> None:
+        """As many states wait at a time, time goes on by the longest wait, not by their sum."""
+        begun = self.elapsed
+        threading.Event().wait(0.05)
+        self.elapsed = max(self.elapsed, begun + seconds)
+        if self.while_waiting is not None:
+            self.while_waiting()
+
+    def invoke(self, folder: str, event: dict[str, Any]) -> dict[str, Any]:
+        if self.is_over or event.get("marker") in self.dead:
+            threading.Event().wait()  # a daemon thread of an execution that was stopped
+        self._weigh(folder, json.dumps(event))
+        answer = super().invoke(folder, event)
+        content = answer["Payload"].read()
+        self._weigh(folder, content)
+        if folder == "take_up":
+            self.turns.append(json.loads(content))
+        return {**answer, "Payload": io.BytesIO(content)}
+
+    def _weigh(self, what: str, document: str | bytes) -> None:
+        size = len(document if isinstance(document, bytes) else document.encode())
+        self.largest[what] = max(self.largest.get(what, 0), size)
+
+    def accept(
+        self, script: Any, key: str | None = None, **order: Any
+    ) -> tuple[FilmRun, tuple[FilmClip, ...]]:
+        """Hand a script in; its run is under way."""
+        text = script if isinstance(script, str) else json.dumps(script)
+        return wiring.director().accept(text, FilmOrder(**order), CALLER, key)
+
+    def film(self, script: Any, key: str | None = None, **order: Any) -> FilmRun:
+        """Hand a script in, wait for its end; the run as it is on record then."""
+        run, _ = self.accept(script, key, **order)
+        return self.end(run)
+
+    def end(self, run: FilmRun) -> FilmRun:
+        """A run's record once its execution has ended."""
+        self.watch_film(run)
+        return wiring.manifest().run(run.film, run.run_id)
+
+    def watch_film(self, run: FilmRun) -> Execution:
+        """Wait for the run's newest execution to end."""
+        return self.watch(self.film_machine_arn, run.marker)
+
+    def stop_film(self, run: FilmRun, *, with_clips: bool = False) -> None:
+        """End the run's execution in the middle, as an operator or an outage does."""
+        self.dead.add(run.marker)
+        arn = self.film_machine_arn.replace("stateMachine", "execution")
+        self._stop(f"{arn}:{run.marker}")
+        if with_clips:
+            self.stop_clips()
+
+    def stop_clips(self) -> list[str]:
+        """End all executions of clips in the middle; says which."""
+        return [self._stop(arn) for arn in self._running(self.machine_arn)]
+
+    def _running(self, machine_arn: str) -> list[str]:
+        client = boto3.client("stepfunctions", REGION)
+        found = client.list_executions(stateMachineArn=machine_arn, statusFilter="RUNNING")
+        return [execution["executionArn"] for execution in found["executions"]]
+
+    def _stop(self, arn: str) -> str:
+        client = boto3.client("stepfunctions", REGION)
+        for _ in range(200):
+            # moto cannot stop one that it has not begun with.
+            with suppress(AttributeError):
+                client.stop_execution(executionArn=arn)
+                break
+            threading.Event().wait(0.01)
+        # moto says so only when the last state has come to its end.
+        backend = stepfunctions_parser_backends[ACCOUNT][REGION]
+        backend.describe_execution(arn).exec_status = ExecutionStatus.ABORTED
+        return arn.rpartition(":")[2]
+
+    def close(self) -> None:
+        """End what a failed test left, so that it does not run on in the next one's cloud."""
+        machines = (self.film_machine_arn, self.machine_arn)
+        for _ in range(300):
+            if not any(self._running(machine) for machine in machines):
+                return
+            threading.Event().wait(0.02)
+        self.is_over = True
+        for machine in machines:
+            for arn in self._running(machine):
+                self._stop(arn)
+        raise AssertionError("executions were still running")
+
+    @staticmethod
+    def calm(monkeypatch: pytest.MonkeyPatch) -> None:
+        """From now on, nothing goes wrong at xAI, whatever prompts ask for."""
+        monkeypatch.setattr(Markers, "at", lambda self, stage: ())
+        monkeypatch.setattr(Markers, "has", lambda self, name: False)
+
+    def entries(self, film: str) -> dict[str, ManifestEntry]:
+        return {entry.id: entry for entry in wiring.manifest().entries(film)}
+
+    def renders(self, film: str) -> dict[str, list[Render]]:
+        """Every render of a film that is on record, by clip, oldest first."""
+        found: dict[str, list[Render]] = {}
+        for render in reversed(wiring.manifest().renders(self.now(), 1000)):
+            if render.pipeline_request_id == film:
+                found.setdefault(render.clip_id, []).append(render)
+        return found
+
+    def videos(self) -> list[dict[str, Any]]:
+        """The jobs for clips that xAI started."""
+        return [job for job in self.jobs() if not job["task"].endswith("image")]
+
+    def stills(self) -> list[dict[str, Any]]:
+        """The stills that xAI made."""
+        return [job for job in self.jobs() if job["task"].endswith("image")]
+
+    def document(self, key: str | None) -> Any:
+        """A JSON document in the library."""
+        assert key is not None
+        return json.loads(b"".join(wiring.library().read(key)))
+
+
+@pytest.fixture
+def films(
+    simulator: Any, handlers: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FilmStage]:
+    # Polls of one clip pass time for all of them.
+    with stage_on(
+        simulator, handlers, monkeypatch, FilmStage, VIDEO_GEN_POLL_TIMEOUT_MS="21600000"
+    ) as made:
         yield made

@@ -117,6 +117,8 @@ def test_a_job_attached_to_a_refused_render_needs_consent_before_another_is_paid
 def test_an_answer_that_comes_after_another_execution_gave_up_is_kept_and_needs_consent(
     stage, conductor, xai, monkeypatch
 ):
+    monkeypatch.setenv("VIDEO_GEN_POLL_TIMEOUT_MS", "60000")
+    wiring.settings.cache_clear()
     gate = Gate(monkeypatch, xai, "start", after=False)
     render = stage.submit(prompt="x [[sim:hang]]")
     gate.reached()

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from tests.workflow.conftest import Killed
-from videoconductor import intake, wiring, workflow
+from videoconductor import intake, permits, wiring, workflow
 from videoconductor.errors import (
     IdempotencyConflict,
     InvalidRequest,
@@ -31,12 +31,14 @@ def test_killed_before_the_permit_was_taken_start_runs_again_and_posts_once(stag
     execution = stage.run(render)
 
     assert execution.status == "SUCCEEDED"
-    assert execution.path[:6] == [
+    assert execution.path[:8] == [
+        "NeedsFirstFrame",
         "Start",
         "AwaitLease",
         "RecordFailure",
         "IsOver",
         "AwaitTurn",
+        "NeedsFirstFrame",
         "Start",
     ]
     assert stage.waits[0] == 150
@@ -106,7 +108,7 @@ def test_a_rate_limit_is_waited_out_and_posted_again(stage):
     execution = stage.run(render)
 
     assert execution.status == "SUCCEEDED"
-    assert execution.path[:4] == ["Start", "IsStarted", "AwaitTurn", "Start"]
+    assert execution.path[1:6] == ["Start", "IsStarted", "AwaitTurn", "NeedsFirstFrame", "Start"]
     assert [a.outcome for a in stage.record(render).attempts] == ["refused", "accepted"]
     assert len(stage.jobs()) == 1
 
@@ -134,7 +136,7 @@ def test_an_api_that_stays_unreachable_ends_failed_with_nothing_spent(stage, mon
     monkeypatch.setenv("XAI_API_BASE_URL", "http://127.0.0.1:9/v1")
     wiring.settings.cache_clear()
     wiring.provider.cache_clear()
-    monkeypatch.setattr(workflow, "MAX_POSTPONEMENTS", 8)
+    monkeypatch.setattr(permits, "MAX_POSTPONEMENTS", 8)
 
     execution = stage.run(stage.submit())
 
@@ -149,7 +151,7 @@ def test_out_of_credits_fails_at_once_with_the_reason(stage):
 
     execution = stage.run(render)
 
-    assert execution.path == ["Start", "RecordFailure", "IsOver", "Failed"]
+    assert execution.path == ["NeedsFirstFrame", "Start", "RecordFailure", "IsOver", "Failed"]
     assert execution.error == "OutOfCredits"
     assert "credits" in execution.cause
     assert len(stage.record(render).attempts) == 1

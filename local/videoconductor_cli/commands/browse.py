@@ -1,4 +1,4 @@
-"""`status`, `list`, `manifest`: what became of renders."""
+"""`status`, `list`: what became of renders; and how a manifest is shown and written."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from videoconductor_cli import options
+
+MOST_NAMED = 5  # clips of a run that are not there
 
 
 def status(
@@ -77,49 +79,69 @@ def renders(
     )
 
 
-def manifest(
-    film: Annotated[str, typer.Argument(help="The film's pipelineRequestId.")] = "default",
-    output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Write the JSON to a file.")
-    ] = None,
-    as_json: options.AsJson = False,
-    api: options.Api = None,
-    data_folder: options.DataFolder = None,
-) -> None:
-    """Show a film's newest finished clips."""
-    from videoconductor_cli import address, showing
-    from videoconductor_cli.client import VideoConductor
-
-    found = VideoConductor(address.find(api, data_folder)).manifest(film)
-    if output is not None:
-        write(output, found)
-    if as_json:
-        showing.give_json(found)
-    else:
-        show(found)
-
-
 def show(manifest: dict[str, Any]) -> None:
-    """Print a manifest as a table."""
+    """Print a manifest as tables: its clips, and the runs that made them."""
     from videoconductor_cli import showing
 
-    if not manifest["clips"]:
+    clips, runs = manifest["clips"], manifest.get("runs") or []
+    if not clips and not runs:
         showing.say(f"film {manifest['requestId']} has no finished clips")
         return
-    showing.give_table(
-        ["clip", "mode", "seconds", "size", "model", "cost"],
-        [
-            [
-                clip["id"],
-                clip["qualityMode"],
-                f"{clip['duration']:.2f}",
-                clip["resolution"],
-                clip["modelServed"] or clip["model"],
-                showing.cost(clip),
-            ]
-            for clip in manifest["clips"]
-        ],
-    )
+    if clips:
+        showing.give_table(
+            ["clip", "mode", "status", "seconds", "size", "model", "cost", "with", "error"],
+            [_clip_row(clip) for clip in clips],
+        )
+    if runs:
+        showing.give("\nRuns")
+        showing.give_table(
+            ["run", "asked for", "status", "there", "cost", "not there"],
+            [_run_row(run) for run in runs],
+        )
+
+
+def _clip_row(clip: dict[str, Any]) -> list[str]:
+    """An entry; one that there is no clip of says little about itself."""
+    from videoconductor_cli import showing
+
+    seconds = clip.get("duration")
+    pictures = {"still": "firstFrameUrl", "thumbnail": "thumbnailUrl", "poster": "posterUrl"}
+    billed, estimate = clip.get("costUsd"), clip.get("estimatedCostUsd")
+    is_guess = billed is None and estimate is not None and clip["status"] == "done"
+    return [
+        clip["id"],
+        clip["qualityMode"],
+        clip["status"],
+        "" if seconds is None else f"{seconds:.2f}",
+        clip.get("resolution") or "",
+        clip.get("modelServed") or clip.get("model") or "",
+        f"~{showing.usd(estimate)}" if is_guess else showing.usd(billed),
+        ", ".join(word for word, name in pictures.items() if clip.get(name)),
+        showing.cut(_error(clip.get("error"))),
+    ]
+
+
+def _run_row(run: dict[str, Any]) -> list[str]:
+    from videoconductor_cli import showing
+
+    lacking = run["failed"]
+    words = [f"{one['clipId']} ({one['error'] or one['status']})" for one in lacking[:MOST_NAMED]]
+    more = len(lacking) - MOST_NAMED
+    return [
+        run["runId"],
+        run["requestedAt"][5:16].replace("T", " "),
+        run["status"],
+        f"{run['done']} of {run['total']}",
+        showing.usd(run["costUsd"]),
+        ", ".join([*words, f"and {more} more"] if more > 0 else words),
+    ]
+
+
+def _error(error: Any) -> str:
+    """An entry's error in words: ours, or whatever an imported manifest holds."""
+    if isinstance(error, dict):
+        return ": ".join(str(error[name]) for name in ("error", "message") if error.get(name))
+    return str(error or "")
 
 
 def write(path: Path, document: dict[str, Any]) -> None:

@@ -1,19 +1,18 @@
-"""`demo`: the whole way on this machine, from two requests to two MP4s, without spending."""
+"""`demo`: the whole way on this machine, from a script to a film's files, without spending."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from videoconductor_cli import address
-from videoconductor_cli.commands import browse, local
-from videoconductor_cli.commands.generate import submit
+from videoconductor_cli.commands import local
 from videoconductor_cli.errors import NoAnswer, NoClip
 
 if TYPE_CHECKING:
@@ -21,14 +20,12 @@ if TYPE_CHECKING:
 
 # Beside the data of `local up`, not in it: a stack takes what is below its folder for its own.
 DATA_FOLDER = ".videoconductor-demo"
-REQUESTS = ("demo-text-to-video.json", "demo-image-to-video.json")
-FIRST_FRAME = "/assets/first.png"
-FILM = "demo"
-MANIFEST = Path("generated", "manifest.json")
+SCRIPT = Path("events", "demo-film.json")
+FOLDER = Path("generated")
 
 
 def demo() -> None:
-    """Make two clips on this machine.
+    """Make a short film on this machine: stills, clips, thumbnails.
 
     xAI is simulated and XAI_API_KEY ignored: nothing is spent.
     """
@@ -36,19 +33,19 @@ def demo() -> None:
 
     began = time.monotonic()
     folder = address.project() / DATA_FOLDER
-    showing.say("Two clips by xAI's simulator on this machine: prices are shown, nothing is spent.")
+    showing.say("A film by xAI's simulator on this machine: prices are shown, nothing is spent.")
     if os.environ.get(local.KEY):
         showing.say(f"{local.KEY} is set, and ignored here.")
     with alone(folder), running(folder) as endpoints:
-        clips = made(endpoints)
+        folder = made(endpoints)
     showing.give(f"\nDone in {time.monotonic() - began:.0f} s, nothing was spent. Look at:")
-    for clip in clips:
-        showing.give(f"  {clip}")
-    showing.give(f"  {MANIFEST.resolve()}")
+    for path in sorted(folder.rglob("*.*")):
+        showing.give(f"  {path}")
     program = showing.program()
     showing.give("Try next:")
-    showing.give(f"  {program} plan --prompt 'a fox in the snow'")
+    showing.give(f"  {program} plan {SCRIPT}")
     showing.give(f"  {program} local up")
+    showing.give(f"  {program} film {SCRIPT} --download")
     showing.give(f"  {program} generate 'a fox in the snow' --download")
 
 
@@ -83,33 +80,22 @@ def running(folder: Path) -> Iterator[Endpoints]:
             stack.down()
 
 
-def made(endpoints: Endpoints) -> list[Path]:
-    """Both clips, side by side; their files, and the manifest on screen and on disk."""
-    from videoconductor_cli import outcome, showing
+def made(endpoints: Endpoints) -> Path:
+    """The sample film with all its files; its folder."""
+    from videoconductor_cli import film_folder, film_report, reading
     from videoconductor_cli.client import VideoConductor
-    from videoconductor_cli.watching import watch
+    from videoconductor_cli.watching import watch_film
 
     client = VideoConductor(address.of(endpoints))
-    accepted = [submit(client, fields, None) for fields in requests(endpoints)]
-    renders = watch(client, [render["renderId"] for render in accepted])
-    clips = [Path(outcome.clip(render, Path())).resolve() for render in renders]
-    manifest = client.manifest(FILM)
-    browse.write(MANIFEST, manifest)
-    showing.give("\nManifest")
-    browse.show(manifest)
-    listed = {clip["renderId"] for clip in manifest["clips"]}
-    if missing := [render["renderId"] for render in renders if render["renderId"] not in listed]:
-        raise NoClip(f"not in the manifest: {', '.join(missing)}")
-    return clips
-
-
-def requests(endpoints: Endpoints) -> list[dict[str, Any]]:
-    """The sample requests; one that starts from an image gets the simulator's."""
-    events = address.project() / "events"
-    found = [json.loads((events / name).read_text(encoding="utf-8")) for name in REQUESTS]
-    return [
-        {**fields, "imageUrl": f"{endpoints.simulator_origin}{FIRST_FRAME}"}
-        if fields["qualityMode"].endswith("i2v")
-        else fields
-        for fields in found
-    ]
+    script = reading.script(str(address.project() / SCRIPT))
+    # Forced: a second demo is to show something, and spends nothing either.
+    accepted = client.submit_film(script, [("force", "true")], uuid.uuid4().hex)
+    film_report.announce(accepted)
+    run = watch_film(client, accepted["filmId"], accepted["runId"])
+    film_report.conclude(run, accepted)
+    if absent := film_report.absent(run):
+        raise NoClip(f"{len(absent)} clips of the film are missing")
+    fetched = film_folder.fetch(client, run["filmId"], FOLDER)
+    if fetched.incomplete:
+        raise NoClip("\n".join(fetched.words()))
+    return fetched.place.resolve()

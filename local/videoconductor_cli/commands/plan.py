@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from videoconductor.clip import ClipRequest, Frame, RenderPlan
     from videoconductor.errors import InvalidRequest
+    from videoconductor.script import FilmPlan
 
 # Options that describe a single clip: in a script each clip has its own.
 SINGLE_CLIP = (
@@ -31,6 +32,7 @@ SINGLE_CLIP = (
     "max_cost_usd",
 )
 LONGEST_SHOWN = 100  # characters of a url
+SOME_CLIP = "https://example.com/clip.mp4"
 
 
 def plan(
@@ -47,10 +49,23 @@ def plan(
     image: options.Image = None,
     last_frame: options.LastFrame = None,
     reference: options.Reference = None,
-    source_video: options.SourceVideo = None,
+    source_video: Annotated[
+        str | None,
+        typer.Option(
+            "--source-video",
+            "--source-url",
+            metavar="URL",
+            help="Clip to edit, extend or remaster; `manifest` as in film.",
+        ),
+    ] = None,
     remaster: options.Remaster = False,
     extend: options.Extend = False,
-    clip_id: options.ClipId = None,
+    clip_id: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--clip-id", "--clip", help="Name of the clip; clips of a script may be several."
+        ),
+    ] = None,
     film: options.Film = None,
     max_cost_usd: options.MaxCostUsd = None,
     as_json: options.AsJson = False,
@@ -66,6 +81,9 @@ def plan(
     if content is not None and reading.is_script(content):
         _show_film(content, given, as_json=as_json)
         return
+    if clip_id and len(clip_id) > 1:
+        raise BadInput("a clip request is of one clip: give --clip-id once")
+    given["clip_id"] = clip_id[0] if clip_id else None
     asked, planned = _planned(reading.request(request, given, content))
     if as_json:
         total = float(planned.estimate.total_usd)
@@ -84,6 +102,7 @@ def plan(
 def _planned(fields: dict[str, Any]) -> tuple[ClipRequest, RenderPlan]:
     """The request and its plan, made as the API makes it. Raises BadInput."""
     import json
+    from dataclasses import replace
 
     from videoconductor import intake, planning, wiring
     from videoconductor.errors import InvalidRequest
@@ -91,7 +110,8 @@ def _planned(fields: dict[str, Any]) -> tuple[ClipRequest, RenderPlan]:
     try:
         request = intake.clip_request(json.dumps(fields))
         modes, models = wiring.quality_modes(), wiring.models()
-        return request, planning.plan(request, modes, models, wiring.plan_defaults())
+        defaults = replace(wiring.plan_defaults(), takes_own_clips=True)
+        return request, planning.plan(request, modes, models, defaults)
     except InvalidRequest as invalid:
         raise _bad(invalid) from invalid
 
@@ -101,27 +121,43 @@ def _bad(invalid: InvalidRequest) -> BadInput:
     return BadInput("\n".join(["The request is invalid", *lines]))
 
 
-def _show_film(content: str, given: Mapping[str, Any], *, as_json: bool) -> None:
-    """The plan of a scripted request: of all its clips, or of one. Raises BadInput."""
+def film_plan(
+    content: str | bytes, only: list[str] | None, remaster: bool, source_url: str | None
+) -> FilmPlan:
+    """A script's plan, made as the API makes it. Raises BadInput with all that is wrong with it.
+
+    What the film's manifest holds is not known here: a clip of it is one of unknown length.
+    """
+    from dataclasses import replace
+
     from videoconductor import script, wiring
+    from videoconductor.clip import FROM_MANIFEST
     from videoconductor.errors import InvalidRequest
+
+    if source_url == FROM_MANIFEST:
+        source_url = SOME_CLIP
+    try:
+        return script.plan_json(
+            content,
+            wiring.quality_modes(),
+            wiring.models(),
+            replace(wiring.plan_defaults(), takes_own_clips=True),
+            only=only or (),
+            remaster=remaster,
+            source_video_url=source_url,
+        )
+    except InvalidRequest as invalid:
+        raise _bad(invalid) from invalid
+
+
+def _show_film(content: str, given: Mapping[str, Any], *, as_json: bool) -> None:
+    """The plan of a scripted request: of all its clips, or of some. Raises BadInput."""
     from videoconductor_cli import showing
 
     if wrong := sorted(name for name in SINGLE_CLIP if given.get(name)):
         options = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
         raise BadInput(f"a script says for itself what its clips are like: leave out {options}")
-    try:
-        film = script.plan_json(
-            content,
-            wiring.quality_modes(),
-            wiring.models(),
-            wiring.plan_defaults(),
-            only=[given["clip_id"]] if given.get("clip_id") else (),
-            remaster=bool(given.get("remaster")),
-            source_video_url=given.get("source_video"),
-        )
-    except InvalidRequest as invalid:
-        raise _bad(invalid) from invalid
+    film = film_plan(content, given["clip_id"], given["remaster"], given["source_video"])
     document = film.as_document()
     if as_json:
         showing.give_json(document)

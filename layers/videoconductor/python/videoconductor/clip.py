@@ -48,6 +48,9 @@ MAX_ID_CHARACTERS = 128
 MAX_ID_BYTES = 384  # an S3 key has 1,024 bytes for the film's id, the clip's id and all the rest
 ID_PUNCTUATION = " ._-~()'!:@,=+&"
 MAX_USD = 1_000_000
+MAX_OVERLAYS = 12
+MAX_OVERLAY_CHARACTERS = 500
+FROM_MANIFEST = "manifest"
 TICKS_PER_USD = 10**10  # xAI's `usage.cost_in_usd_ticks`
 
 Usd = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
@@ -121,6 +124,26 @@ Id = Annotated[StrictStr, AfterValidator(_encodable), AfterValidator(_is_id)]
 Label = Annotated[StrictStr, AfterValidator(_encodable), AfterValidator(_is_label)]
 
 
+class Overlay(Noun):
+    """A line of text on a thumbnail."""
+
+    text: Annotated[StrictStr, AfterValidator(_encodable), Field(max_length=MAX_OVERLAY_CHARACTERS)]
+    role: Literal["title", "subtitle", "cta", "caption"] | None = None
+    position: (
+        Literal["top", "center", "bottom", "top-left", "bottom-left", "bottom-right"] | None
+    ) = None
+
+
+class ThumbnailOrder(Noun):
+    """How the picture that stands for a clip is to look; `source_frame` is what it is made of."""
+
+    enabled: StrictBool = True
+    source_frame: Literal["firstFrame", "generated"] = "firstFrame"
+    template: Literal["default", "title_card", "cta_bar"] = "default"
+    aspect_ratio: StrictStr | None = Field(default=None, max_length=16)
+    overlays: Annotated[tuple[Overlay, ...], Field(max_length=MAX_OVERLAYS)] = ()
+
+
 class ClipRequest(Noun):
     """What somebody asked for, through any door. Seconds are whole; money is US dollars.
 
@@ -148,7 +171,7 @@ class ClipRequest(Noun):
     pipeline_request_id: Id | None = None
     purpose: Label | None = None
     ref_code: Label | None = None
-    thumbnail: dict[str, JsonValue] | None = None
+    thumbnail: ThumbnailOrder | None = None
     max_cost_usd: (
         Annotated[Usd, BeforeValidator(_is_number), Field(ge=0, le=MAX_USD, allow_inf_nan=False)]
         | None
@@ -235,6 +258,28 @@ class Moment(Noun):
     at: datetime
 
 
+class Still(Noun):
+    """An image that was made for a clip to start from; `render_id` is the render that paid."""
+
+    fingerprint: str
+    render_id: str
+    model: str
+    key: str
+    media_type: str
+    bytes: int
+    sha256: str
+    cost_ticks: int | None = None
+
+
+class Pictures(Noun):
+    """Keys of the JPEGs that stand for a clip: a frame of it, and the thumbnail if one was asked
+    for.
+    """
+
+    poster_key: str
+    thumbnail_key: str | None = None
+
+
 class Delivery(Noun):
     """Where the provider says the finished clip is, and what it says about it."""
 
@@ -278,6 +323,8 @@ class Render(Noun):
     """One provider job in flight: the document that travels the state machine, and its record.
 
     `version` rises with every write of the record; a write from an older one is refused.
+    `fingerprint` is of all that shapes the clip; `taken_up_by` the run of a film, with the number
+    of its execution, that last set the render going.
     """
 
     render_id: Id
@@ -290,6 +337,9 @@ class Render(Noun):
     purpose: str | None = None
     ref_code: str | None = None
     remaster_from_request_id: str | None = None
+    thumbnail: ThumbnailOrder | None = None
+    fingerprint: str | None = None
+    taken_up_by: str | None = None
 
     status: Status = "planned"
     version: int = 0
@@ -297,6 +347,8 @@ class Render(Noun):
     wait_seconds: int = 0
     timeline: tuple[Moment, ...] = ()
 
+    still_attempts: tuple[Attempt, ...] = ()
+    still: Still | None = None
     attempts: tuple[Attempt, ...] = ()
     postponements: int = 0
     job: dict[str, JsonValue] | None = None
@@ -310,6 +362,7 @@ class Render(Noun):
     copies: int = 0
     crashes: int = 0
     clip: Clip | None = None
+    pictures: Pictures | None = None
     failure: Failure | None = None
     announced: Status | None = None
 
@@ -337,8 +390,9 @@ class Render(Noun):
 
     @property
     def cost_ticks(self) -> int | None:
-        """What the provider says it billed for all attempts, in ticks."""
-        known = [a.cost_ticks for a in self.attempts if a.cost_ticks is not None]
+        """What the provider says it billed for all attempts, the still's too, in ticks."""
+        attempts = (*self.still_attempts, *self.attempts)
+        known = [a.cost_ticks for a in attempts if a.cost_ticks is not None]
         return sum(known) if known else None
 
     @property
@@ -365,26 +419,152 @@ def request_id(job: Mapping[str, Any] | None) -> str | None:
 
 
 class ManifestEntry(Noun):
-    """One finished clip of a film, under `id::qualityMode`."""
+    """One finished clip of a film, under `id::qualityMode`.
+
+    What was made by us has all of it but what it has no use for. An entry that was taken in from
+    an existing manifest has what stood there: no render, no hash, and its file where the provider
+    had it.
+    """
 
     id: str
     pipeline_request_id: str
     quality_mode: str
-    render_id: str
+    render_id: str | None = None
     status: Status
-    generation_kind: str
-    request_id: str | None
-    url: str
-    temporary_url: str | None
-    duration: float
-    resolution: str
-    model: str
+    generation_kind: str | None = None
+    request_id: str | None = None
+    url: str | None = None
+    temporary_url: str | None = None
+    first_frame_url: str | None = None
+    thumbnail_url: str | None = None
+    poster_url: str | None = None
+    duration: float | None = None
+    resolution: str | None = None
+    model: str | None = None
     model_served: str | None = None
-    sha256: str
-    estimated_cost_usd: Usd
+    sha256: str | None = None
+    fingerprint: str | None = None
+    thumbnail_fingerprint: str | None = None
+    estimated_cost_usd: Usd | None = None
     cost_usd: Usd | None = None
     purpose: str | None = None
     ref_code: str | None = None
     remaster_from_request_id: str | None = None
+    error: str | None = None
+    imported_at: datetime | None = None
     requested_at: datetime
     updated_at: datetime
+
+    @property
+    def clip_id(self) -> str:
+        """The clip's id within its film."""
+        return self.id.removesuffix(f"::{self.quality_mode}")
+
+
+class FilmOrder(Noun):
+    """How a script is to be made: which of its clips, remastered or not, at what cost at most.
+
+    `source_video_url` is the video every clip is edited from, or FROM_MANIFEST for the one that
+    the film's manifest has of each. `force` makes clips again that are there already.
+    """
+
+    only: tuple[Id, ...] = ()
+    remaster: bool = False
+    source_video_url: str | None = None
+    force: bool = False
+    max_cost_usd: Usd | None = None
+
+
+FilmStatus = Literal["running", "finished", "incomplete"]
+
+
+class FilmClip(Noun):
+    """One clip of a run and the render that makes it.
+
+    `is_due` when that has to be paid for, `is_reused` when it has made it before; neither when it
+    is under way, or its job can still be waited for.
+    """
+
+    clip_id: str
+    quality_mode: str
+    render_id: str
+    operation: Operation
+    model: str
+    duration: int | None = None
+    resolution: str | None = None
+    aspect_ratio: str | None = None
+    estimated_cost_usd: Usd
+    is_due: bool = True
+    is_reused: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class Turn(Noun):
+    """A clip's turn in a run: the document of a child of `render_film`.
+
+    `render` is as drafted until it is on record. `step` says what the machine does next, `name`
+    under which execution; `tries` counts executions that ended with the render not at rest.
+    """
+
+    marker: str
+    render: Render
+    step: Literal["render", "wait", "rest"] = "wait"
+    name: str = ""
+    wait_seconds: int = 1
+    tries: int = 0
+
+
+class Shortfall(Noun):
+    """A clip that a run came to its end without, and why."""
+
+    clip_id: str
+    quality_mode: str
+    render_id: str
+    status: Status
+    error: str | None = None
+    message: str | None = None
+    code: str | None = None
+
+
+class FilmRun(Noun):
+    """One time a scripted request was handed in: the document that travels `render_film`.
+
+    `version` rises with every write of the record. `missing` holds the first of the clips that did
+    not come to be; the run's result in the library holds all. Of `total` clips, `items` get their
+    turn and `due` have to be paid for.
+    """
+
+    run_id: Id
+    film: Id
+    caller: str
+    request_sha256: str
+    requested_at: datetime
+    total: int
+    due: int
+    items: int
+    estimated_cost_usd: Usd
+    items_key: str
+    clips_key: str
+    request_key: str
+
+    status: FilmStatus = "running"
+    version: int = 0
+    executions: int = 1
+    ended_at: datetime | None = None
+    done: int = 0
+    failed: int = 0
+    unresolved: int = 0
+    cost_usd: Usd | None = None
+    missing: tuple[Shortfall, ...] = ()
+    result_key: str | None = None
+    announced: bool = False
+
+    @property
+    def order(self) -> str:
+        """Sorts the runs of a film by when they were asked for."""
+        return f"{self.requested_at.isoformat(timespec='microseconds')}#{self.run_id}"
+
+    @property
+    def marker(self) -> str:
+        """This run under its present execution, as renders name what took them up."""
+        return f"{self.run_id}-{self.executions}"

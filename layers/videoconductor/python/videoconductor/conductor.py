@@ -8,13 +8,13 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from videoconductor import inputs, planning
+from videoconductor import identity, inputs, planning, revival
 from videoconductor.clip import (
     SETTLED,
-    Attempt,
     ClipRequest,
     Failure,
     Frame,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from videoconductor.manifest import Manifest
 
 MAX_KEY_CHARACTERS = 255
+DEFAULT_FILM = "default"
 _ASSUMED_ROLE = re.compile(r"(arn:[^:]+:sts::[^:]*:assumed-role/(.+))/[^/]+")
 
 
@@ -68,32 +69,41 @@ class Conductor:
         the key came with another request, ManifestUnavailable, LibraryUnavailable, NotSetGoing.
         """
         digest = request_sha256(request)
-        render_id = self.new_id() if key is None else _derived_id(caller, _checked_key(key))
+        render_id = self.new_id() if key is None else derived_id(caller, key)
         if key is not None:
             # Before planning: a repetition is answered as the first was, whatever presets say now.
             with suppress(RenderNotFound):
                 return self._again(self.manifest.read(render_id), digest)
-        plan = planning.plan(request, self.modes, self.models, self.defaults)
-        _refuse_what_is_not_built(request, plan)
-        clip_id = request.clip_id or render_id
-        film = request.pipeline_request_id or "default"
-        render = Render(
-            render_id=render_id,
-            clip_id=clip_id,
-            pipeline_request_id=film,
-            plan=self._with_kept_frames(plan, film, clip_id, render_id),
-            caller=caller,
-            request_sha256=digest,
-            created_at=self.clock(),
-            purpose=request.purpose,
-            ref_code=request.ref_code,
-            remaster_from_request_id=request.remaster_from_request_id,
-        )
+        seconds = self._own_source_seconds(request)
+        plan = planning.plan(request, self.modes, self.models, self.defaults, seconds)
+        _refuse_what_is_not_built(request)
+        render = self.drafted(request, plan, render_id, caller)
         try:
             render = self.manifest.create(render)
         except RenderExists:
             return self._again(self.manifest.read(render_id), digest)
         return self._started(render)
+
+    def drafted(
+        self, request: ClipRequest, plan: RenderPlan, render_id: str, caller: str
+    ) -> Render:
+        """The render of a plan as it is before it is put on record, its inline images kept."""
+        clip_id = request.clip_id or render_id
+        film = request.pipeline_request_id or DEFAULT_FILM
+        return Render(
+            render_id=render_id,
+            clip_id=clip_id,
+            pipeline_request_id=film,
+            plan=self._with_kept_frames(plan, film, clip_id, render_id),
+            caller=caller,
+            request_sha256=request_sha256(request),
+            created_at=self.clock(),
+            purpose=request.purpose,
+            ref_code=request.ref_code,
+            remaster_from_request_id=request.remaster_from_request_id,
+            thumbnail=request.thumbnail,
+            fingerprint=identity.fingerprint(plan),
+        )
 
     def cancel(self, render_id: str) -> Render:
         """Stop waiting for a render. A job that xAI accepted goes on and may be billed.
@@ -124,25 +134,7 @@ class Conductor:
             job = self.attach_job(latest.plan.provider, request_id) if request_id else latest.job
             if job is None:
                 raise InvalidRequest.of("requestId", None, "is required: none is on record")
-            now = self.clock()
-            unseen = Attempt(number=1, permitted_at=now, lease_until=now, outcome="unknown")
-            return latest.having(
-                now,
-                "rendering",
-                job=job,
-                # Whether that is the job of a POST nobody saw the answer of, its clip will show.
-                attempts=latest.attempts or (unseen,),
-                submitted_at=latest.submitted_at or now,
-                deadline=now + timedelta(seconds=self.poll_timeout),
-                executions=latest.executions + 1,
-                missing_since=None,
-                delivery=None,
-                copies=0,
-                crashes=0,
-                failure=None,
-                announced=None,
-                wait_seconds=1,
-            )
+            return revival.attached(latest, job, self.clock(), self.poll_timeout)
 
         return self._set_going(render_id, attached)
 
@@ -156,35 +148,12 @@ class Conductor:
         def retried(latest: Render) -> Render:
             if latest.status not in SETTLED - {"finalized"}:
                 raise NotAllowed(f"the render is {latest.status}: there is nothing to retry")
-            if not may_charge_twice and _may_still_cost(latest):
+            if not may_charge_twice and revival.may_still_cost(latest):
                 raise NotAllowed(
                     f"the render is {latest.status} and may have been paid for: attach its "
                     "request id, or retry with mayChargeTwice"
                 )
-            now = self.clock()
-            return latest.having(
-                now,
-                "planned",
-                attempts=tuple(
-                    attempt.model_copy(update={"outcome": "abandoned", "settled_at": now})
-                    if attempt.outcome in {"unknown", "submitting"}
-                    else attempt
-                    for attempt in latest.attempts
-                ),
-                postponements=0,
-                job=None,
-                submitted_at=None,
-                deadline=None,
-                progress=None,
-                executions=latest.executions + 1,
-                missing_since=None,
-                delivery=None,
-                copies=0,
-                crashes=0,
-                failure=None,
-                announced=None,
-                wait_seconds=0,
-            )
+            return revival.retried(latest, self.clock())
 
         return self._set_going(render_id, retried)
 
@@ -198,7 +167,7 @@ class Conductor:
         def resumed(latest: Render) -> Render:
             if latest.status in SETTLED:
                 raise NotAllowed(f"the render is {latest.status}: there is nothing to resume")
-            return latest.having(self.clock(), executions=latest.executions + 1)
+            return revival.resumed(latest, self.clock())
 
         return self._set_going(render_id, resumed)
 
@@ -215,6 +184,17 @@ class Conductor:
         with suppress(EventsUnavailable):  # it is given up all the same
             render = self.announce(render)
         return render
+
+    def _own_source_seconds(self, request: ClipRequest) -> Decimal | None:
+        """How long the source clip is, if it is one of the film's own."""
+        url = request.source_video_url
+        if self.library.key_of(url) is None:  # an entry that was taken in may name any bucket
+            return None
+        film = request.pipeline_request_id or DEFAULT_FILM
+        for entry in self.manifest.entries(film):
+            if entry.url == url and entry.duration is not None:
+                return Decimal(str(entry.duration))
+        return None
 
     def _again(self, render: Render, digest: str) -> Render:
         if render.request_sha256 != digest:
@@ -269,9 +249,10 @@ def request_sha256(request: ClipRequest) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
-def _derived_id(caller: str, key: str) -> str:
-    identity = [principal(caller), key]
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+def derived_id(caller: str, key: str, *kind: str) -> str:
+    """The id that a caller's Idempotency-Key stands for. Raises InvalidRequest."""
+    parts = [principal(caller), _checked_key(key), *kind]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def principal(caller: str) -> str:
@@ -292,31 +273,8 @@ def _checked_key(key: str) -> str:
     return key
 
 
-def _may_still_cost(render: Render) -> bool:
-    """Whether the newest POST may have been accepted without its job having ended.
-
-    For those before it that was settled, or consented to, when the newest was allowed.
-    """
-    newest = render.attempt
-    if newest is None:
-        return False
-    if newest.outcome in {"refused", "not_sent"}:
-        return render.job is not None  # one that somebody attached: it was paid for elsewhere
-    return not (newest.outcome == "accepted" and newest.has_ended)
-
-
-def _refuse_what_is_not_built(request: ClipRequest, plan: RenderPlan) -> None:
-    if plan.first_frame_prompt is not None:
-        raise InvalidRequest.of(
-            "firstFramePrompt",
-            plan.first_frame_prompt,
-            "cannot be used yet: stills are not generated; give imageUrl",
-        )
+def _refuse_what_is_not_built(request: ClipRequest) -> None:
     if request.callback_url is not None:
         raise InvalidRequest.of(
             "callbackUrl", request.callback_url, "cannot be used yet: listen for ClipReady events"
-        )
-    if request.thumbnail is not None and request.thumbnail.get("enabled") is not False:
-        raise InvalidRequest.of(
-            "thumbnail", request.thumbnail, "cannot be used yet: thumbnails are not made"
         )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from videoconductor import intake, views, wiring
+from videoconductor.clip import FilmOrder
 from videoconductor.errors import CallerUnknown, InvalidRequest, VideoConductorError
+
+MAX_FIELDS = 10_100  # a film's clips, each by its id, and some more
 
 logger = Logger(service="videoconductor")
 
@@ -89,6 +92,37 @@ def film(app: APIGatewayHttpResolver) -> str:
     return intake.identifier("film", unquote(parameters.get("film") or ""))
 
 
+def query(app: APIGatewayHttpResolver, name: str) -> str | None:
+    """A query parameter that may be given once. Raises InvalidRequest."""
+    values = _query(app).get(name, [])
+    if len(values) > 1:
+        raise InvalidRequest.of(name, values[1], "is given twice")
+    return values[0] if values else None
+
+
+def flag(app: APIGatewayHttpResolver, name: str) -> bool:
+    """A query parameter that is `true` or `false`, false if not given. Raises InvalidRequest."""
+    value = query(app, name)
+    if value not in {None, "true", "false"}:
+        raise InvalidRequest.of(name, value, "must be one of the two", ["true", "false"])
+    return value == "true"
+
+
+def film_order(app: APIGatewayHttpResolver) -> FilmOrder:
+    """How a script is to be made, from the query. Raises InvalidRequest with all problems."""
+    given = _query(app)
+    return intake.film_order(given)
+
+
+def _query(app: APIGatewayHttpResolver) -> dict[str, list[str]]:
+    # API Gateway joins repeated parameters with commas, which a clip's id may hold itself.
+    text = app.current_event.raw_event.get("rawQueryString") or ""
+    try:
+        return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except (ValueError, UnicodeDecodeError):
+        raise InvalidRequest.of("query", None, "is not well-formed") from None
+
+
 def cursor(app: APIGatewayHttpResolver) -> str | None:
     """The query parameter `cursor`, as a page of renders gave it. Raises InvalidRequest."""
     text = (app.current_event.query_string_parameters or {}).get("cursor")
@@ -104,9 +138,17 @@ def whole_number(
     app: APIGatewayHttpResolver, name: str, default: int, lowest: int, highest: int
 ) -> int:
     """A query parameter between two bounds. Raises InvalidRequest."""
+    found = optional_number(app, name, lowest, highest)
+    return default if found is None else found
+
+
+def optional_number(
+    app: APIGatewayHttpResolver, name: str, lowest: int, highest: int
+) -> int | None:
+    """A query parameter between two bounds, if it is given. Raises InvalidRequest."""
     text = (app.current_event.query_string_parameters or {}).get(name)
     if text is None:
-        return default
+        return None
     if not (text.isascii() and text.isdigit() and len(text) < 6):
         raise InvalidRequest.of(name, text, f"must be {lowest} to {highest}")
     if not lowest <= int(text) <= highest:

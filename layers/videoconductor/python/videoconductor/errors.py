@@ -24,6 +24,8 @@ VideoConductorError
 ├── RenderCancelled         somebody cancelled the wait
 ├── CopyInterrupted         the transfer of a finished clip broke: the whole copy is retried
 ├── UrlExpired              the clip's url no longer works: poll for a fresh one
+├── NoFrame                 no picture can be had of a clip or an image
+├── FilmNotFound            no film, or no run of it, has this id
 └── RenderFailed            final
     ├── RenderRefused       the provider refused the POST; nothing was accepted
     │   └── OutOfCredits    refused because the account has no money left
@@ -172,6 +174,14 @@ class CopyInterrupted(VideoConductorError):
 
 class UrlExpired(VideoConductorError):
     """The clip's url no longer works: poll for a fresh one."""
+
+
+class NoFrame(VideoConductorError):
+    """No picture can be had of a clip or an image."""
+
+
+class FilmNotFound(VideoConductorError):
+    """No film, or no run of it, has this id."""
 
 
 class RenderFailed(VideoConductorError):

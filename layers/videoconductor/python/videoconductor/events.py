@@ -22,6 +22,7 @@ DETAIL_TYPES: dict[Status, str] = {
     "stalled": "RenderStalled",
     "submit_unknown": "SubmitUnknown",
 }
+FILM_READY = "FilmReady"
 
 
 class Events:
@@ -33,13 +34,20 @@ class Events:
 
     def publish(self, status: Status, detail: dict[str, Any]) -> None:
         """Announce that a render came to rest in `status`. Raises EventsUnavailable."""
+        self._put(DETAIL_TYPES[status], detail)
+
+    def film_ready(self, detail: dict[str, Any]) -> None:
+        """Announce that a run of a film is over. Raises EventsUnavailable."""
+        self._put(FILM_READY, detail)
+
+    def _put(self, detail_type: str, detail: dict[str, Any]) -> None:
         try:
             reply = self._client.put_events(
                 Entries=[
                     {
                         "EventBusName": self._bus,
                         "Source": SOURCE,
-                        "DetailType": DETAIL_TYPES[status],
+                        "DetailType": detail_type,
                         "Detail": json.dumps(detail, ensure_ascii=False),
                     }
                 ]

@@ -44,14 +44,19 @@ def origin(url: str) -> str:
     return _origin(_split(url))
 
 
-def public_url(url: str, trusted_origins: Collection[str] = ()) -> str:
+def public_url(
+    url: str,
+    trusted_origins: Collection[str] = (),
+    *,
+    max_characters: int = MAX_URL_CHARACTERS,
+) -> str:
     """`url` itself, when it is https on a public host, or on an origin trusted by name.
 
     Raises ValueError, in words for a person, otherwise. Only the name is looked at: who fetches
     the url has to look at the address as well.
     """
-    if len(url) > MAX_URL_CHARACTERS:
-        raise ValueError(f"is longer than {MAX_URL_CHARACTERS} characters")
+    if len(url) > max_characters:
+        raise ValueError(f"is longer than {max_characters} characters")
     parts = _split(url)
     if _origin(parts) in trusted_origins:
         return url

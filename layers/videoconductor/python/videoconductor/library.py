@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 PART_BYTES = 8 * 1024 * 1024
 FRAMES_PREFIX = "generated/images"
+PICTURES_PREFIX = "generated/thumbnails"
+FILMS_PREFIX = "generated/films"
 _ALREADY_THERE = frozenset({"PreconditionFailed", "412"})
 _ABSENT = frozenset({"NoSuchKey", "NotFound", "404"})
 
@@ -54,6 +57,44 @@ class Library:
         with suppress(KeyTaken):
             self._put(key, content, media_type)
         return key
+
+    def still_key(self, render: Render, media_type: str) -> str:
+        """Where the still of a render's newest attempt at one goes."""
+        number = render.still_attempts[-1].number if render.still_attempts else 1
+        folder = f"{FRAMES_PREFIX}/{render.pipeline_request_id}/{render.clip_id}"
+        return f"{folder}/{render.render_id}-still-{number}.{IMAGE_SUFFIXES[media_type]}"
+
+    def put_still(self, render: Render, media_type: str, content: bytes) -> str:
+        """Keep a still that was made for a render and return its key."""
+        key = self.still_key(render, media_type)
+        with suppress(KeyTaken):
+            self._put(key, content, media_type)
+        return key
+
+    def put_picture(self, render: Render, name: str, content: bytes) -> str:
+        """Keep a JPEG made of a render's clip as `name` and return its key, which it shapes."""
+        folder = f"{render.pipeline_request_id}/{render.clip_id}/{render.plan.quality_mode}"
+        mark = hashlib.sha256(content).hexdigest()[:12]
+        key = f"{PICTURES_PREFIX}/{folder}/{render.render_id}-{name}-{mark}.jpg"
+        with suppress(KeyTaken):
+            self._put(key, content, "image/jpeg")
+        return key
+
+    def film_key(self, film: str, run_id: str, name: str) -> str:
+        """Where a document about a run of a film goes."""
+        return f"{FILMS_PREFIX}/{film}/{run_id}/{name}.json"
+
+    def put_document(self, key: str, content: bytes) -> None:
+        """Write a JSON document once; a second time changes nothing."""
+        with suppress(KeyTaken):
+            self._put(key, content, "application/json")
+
+    def replace_document(self, key: str, content: bytes) -> None:
+        """Write a JSON document over what stands there, if anything does."""
+        with _unavailable("PutObject"):
+            self._s3.put_object(
+                Bucket=self._bucket, Key=key, Body=content, ContentType="application/json"
+            )
 
     def put_clip(self, key: str, chunks: Iterable[bytes]) -> None:
         """Write an MP4 as it arrives, holding PART_BYTES of it at most.
@@ -104,6 +145,11 @@ class Library:
     def uri(self, key: str) -> str:
         """`s3://bucket/key`."""
         return f"s3://{self._bucket}/{key}"
+
+    def key_of(self, uri: str | None) -> str | None:
+        """The key in an uri of this library; None for anything else."""
+        start = f"s3://{self._bucket}/"
+        return uri.removeprefix(start) if uri is not None and uri.startswith(start) else None
 
     def _put(self, key: str, content: bytes, media_type: str) -> None:
         with _unavailable("PutObject"):

@@ -1,12 +1,13 @@
-"""Step Functions: setting a render in motion."""
+"""Step Functions: setting renders and films in motion."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from videoconductor.clip import Render
+from videoconductor.clip import FilmRun, Render
 from videoconductor.errors import MachineUnavailable
 
 if TYPE_CHECKING:
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
 
 
 class Machine:
-    """The state machine `render_clip`."""
+    """The state machines `render_clip` and `render_film`, by their ARNs."""
 
-    def __init__(self, arn: str, client: SFNClient) -> None:
+    def __init__(self, arn: str, client: SFNClient, film_arn: str = "") -> None:
         self._arn = arn
+        self._film_arn = film_arn
         self._client = client
 
     def start(self, render: Render) -> None:
@@ -25,15 +27,57 @@ class Machine:
 
         Raises MachineUnavailable.
         """
+        self._start(self._arn, execution_name(render), render.model_dump_json())
+
+    def start_film(self, run: FilmRun) -> None:
+        """Start execution `{runId}-{n}` of a film. Raises MachineUnavailable."""
+        wanted = {
+            "film": run.film,
+            "runId": run.run_id,
+            "marker": run.marker,
+            "items": run.items,
+            "itemsKey": run.items_key,
+        }
+        self._start(self._film_arn, run.marker, json.dumps(wanted))
+
+    def is_running(self, render: Render) -> bool:
+        """Whether the render's execution is under way. Raises MachineUnavailable."""
+        return self._is_running(self._arn, execution_name(render))
+
+    def is_film_running(self, run: FilmRun) -> bool:
+        """Whether the run's execution is under way. Raises MachineUnavailable."""
+        return self._is_running(self._film_arn, run.marker)
+
+    def _is_running(self, machine: str, name: str) -> bool:
+        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
         try:
-            self._client.start_execution(
-                stateMachineArn=self._arn,
-                name=f"{render.render_id}-{render.executions}",
-                input=render.model_dump_json(),
-            )
+            found = self._client.describe_execution(executionArn=arn)
         except ClientError as problem:
-            code = problem.response.get("Error", {}).get("Code", "")
-            if code != "ExecutionAlreadyExists":
-                raise MachineUnavailable(f"Step Functions: {code}") from problem
+            if problem.response.get("Error", {}).get("Code") == "ExecutionDoesNotExist":
+                return False
+            raise _unavailable(problem) from problem
         except BotoCoreError as problem:
-            raise MachineUnavailable(f"Step Functions: {type(problem).__name__}") from problem
+            raise _unavailable(problem) from problem
+        return found["status"] == "RUNNING"
+
+    def _start(self, arn: str, name: str, text: str) -> None:
+        try:
+            self._client.start_execution(stateMachineArn=arn, name=name, input=text)
+        except ClientError as problem:
+            if problem.response.get("Error", {}).get("Code") != "ExecutionAlreadyExists":
+                raise _unavailable(problem) from problem
+        except BotoCoreError as problem:
+            raise _unavailable(problem) from problem
+
+
+def execution_name(render: Render) -> str:
+    """The name of the execution that is in charge of a render."""
+    return f"{render.render_id}-{render.executions}"
+
+
+def _unavailable(problem: ClientError | BotoCoreError) -> MachineUnavailable:
+    if isinstance(problem, ClientError):
+        return MachineUnavailable(
+            f"Step Functions: {problem.response.get('Error', {}).get('Code')}"
+        )
+    return MachineUnavailable(f"Step Functions: {type(problem).__name__}")

@@ -19,15 +19,20 @@ PROMPTED: frozenset[VideoTask] = frozenset(
     {"text-to-video", "reference-to-video", "edit", "extend"}
 )
 MAX_CHECKED_REFERENCES = 20
+OWN_CLIP = "s3://"
 
 
 @dataclass(frozen=True)
 class PlanDefaults:
-    """What settings say for requests that do not, and which http origins are as good as public."""
+    """What settings say for requests that do not, and which http origins are as good as public.
+
+    With `takes_own_clips` the uri of one is taken at its word: for who cannot look.
+    """
 
     duration: int = 6
     aspect_ratio: str = "16:9"
     trusted_origins: Collection[str] = ()
+    takes_own_clips: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ def plan(
 ) -> RenderPlan:
     """The plan for `request`. Raises InvalidRequest with every problem found, not the first.
 
-    `source_seconds` is the length of the source clip, for one of our own.
+    `source_seconds` is the length of the source clip, for one of our own: only with it may
+    sourceVideoUrl be the `s3://` uri of one.
     """
     return _Planner(request, modes, models, defaults or PlanDefaults(), source_seconds).plan()
 
@@ -214,6 +220,10 @@ class _Planner:
                 self._check_url(name, url, inline=False)
 
     def _check_url(self, name: str, url: str, *, inline: bool) -> None:
+        if name == "sourceVideoUrl" and url.startswith(OWN_CLIP):
+            if self.source_seconds is None and not self.defaults.takes_own_clips:
+                self.found.refuse(name, url, "is not a finished clip of this film")
+            return
         try:
             if inline:
                 inputs.inline_image(url)

@@ -9,6 +9,8 @@ from videoconductor.clip import CostLine, Estimate
 from videoconductor.errors import InvalidRequest
 from videoconductor.models import Model, TaskLimits
 
+STILL = "still by"
+
 
 def estimate(
     name: str,
@@ -66,7 +68,14 @@ def still_line(name: str, model: Model, quality: str | None) -> CostLine:
             f"has no price for quality {quality!r}",
             list(model.prices.per_image),
         )
-    return _line(f"still by {name}", Decimal(1), "image", price)
+    return _line(f"{STILL} {name}", Decimal(1), "image", price)
+
+
+def without_still(estimate: Estimate) -> Estimate:
+    """The estimate of a render whose still is there already."""
+    lines = tuple(line for line in estimate.lines if not line.what.startswith(STILL))
+    total = sum((line.amount_usd for line in lines), Decimal(0))
+    return estimate.model_copy(update={"lines": lines, "total_usd": total})
 
 
 def _line(

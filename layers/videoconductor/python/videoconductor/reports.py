@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from videoconductor.clip import Clip, ManifestEntry, Render
+from videoconductor import identity, inputs
+from videoconductor.clip import Clip, FilmRun, ManifestEntry, Render, RenderPlan, Shortfall
+
+MAX_IN_EVENT = 100  # an event holds 256 KiB
 
 
 def sidecar(record: Render, clip: Clip, uri: str) -> dict[str, Any]:
@@ -21,6 +25,10 @@ def sidecar(record: Render, clip: Clip, uri: str) -> dict[str, Any]:
         "modelServed": delivery.model if delivery else None,
         "requestId": record.request_id,
         "attempts": [a.model_dump(mode="json", exclude_none=True) for a in record.attempts],
+        "still": record.still and record.still.model_dump(mode="json"),
+        "stillAttempts": [
+            a.model_dump(mode="json", exclude_none=True) for a in record.still_attempts
+        ],
         "estimatedCostUsd": float(plan.estimate.total_usd),
         "costUsd": _cost(record),
         "clip": {"uri": uri, **clip.model_dump(mode="json")},
@@ -33,9 +41,9 @@ def sidecar(record: Render, clip: Clip, uri: str) -> dict[str, Any]:
     }
 
 
-def entry(record: Render, clip: Clip, uri: str, now: datetime) -> ManifestEntry:
-    """The manifest entry of a finished clip."""
-    plan, delivery = record.plan, record.delivery
+def entry(record: Render, clip: Clip, uri_of: Callable[[str], str], now: datetime) -> ManifestEntry:
+    """The manifest entry of a finished clip; `uri_of` tells where a key of the library is."""
+    plan, delivery, pictures = record.plan, record.delivery, record.pictures
     # An edit or extension keeps its source's resolution, whatever was asked for.
     asked = plan.resolution if plan.operation == "generate" else None
     return ManifestEntry(
@@ -46,7 +54,7 @@ def entry(record: Render, clip: Clip, uri: str, now: datetime) -> ManifestEntry:
         status="finalized",
         generation_kind=plan.task,
         request_id=record.request_id,
-        url=uri,
+        url=uri_of(clip.key),
         temporary_url=delivery.url if delivery else None,
         duration=clip.seconds,
         resolution=asked or f"{min(clip.width, clip.height)}p",
@@ -58,9 +66,36 @@ def entry(record: Render, clip: Clip, uri: str, now: datetime) -> ManifestEntry:
         purpose=record.purpose,
         ref_code=record.ref_code,
         remaster_from_request_id=record.remaster_from_request_id,
+        first_frame_url=_first_frame_url(plan, uri_of),
+        poster_url=pictures and uri_of(pictures.poster_key),
+        thumbnail_url=pictures and pictures.thumbnail_key and uri_of(pictures.thumbnail_key),
+        fingerprint=record.fingerprint,
+        thumbnail_fingerprint=pictures and identity.thumbnail_fingerprint(record.thumbnail),
         requested_at=record.created_at,
         updated_at=now,
     )
+
+
+def film_event(run: FilmRun) -> dict[str, Any]:
+    """The detail of the event that ends a run: how many clips there are, and what is missing."""
+    return {
+        "filmId": run.film,
+        "runId": run.run_id,
+        "status": run.status,
+        "total": run.total,
+        "done": run.done,
+        "failed": run.failed,
+        "unresolved": run.unresolved,
+        "missing": [shortfall(missing) for missing in run.missing[:MAX_IN_EVENT]],
+        "resultKey": run.result_key,
+        "estimatedCostUsd": float(run.estimated_cost_usd),
+        "costUsd": None if run.cost_usd is None else float(run.cost_usd),
+    }
+
+
+def shortfall(missing: Shortfall) -> dict[str, Any]:
+    """A clip that did not come to be, as it is told."""
+    return missing.model_dump(mode="json")
 
 
 def event(record: Render) -> dict[str, Any]:
@@ -79,6 +114,14 @@ def event(record: Render) -> dict[str, Any]:
         "refCode": record.ref_code,
         "purpose": record.purpose,
     }
+
+
+def _first_frame_url(plan: RenderPlan, uri_of: Callable[[str], str]) -> str | None:
+    """Where the image is that the clip starts from: ours if we keep it, else as it was given."""
+    if plan.image is None:
+        return None
+    # A caller's url is shown without what opens it.
+    return uri_of(plan.image.key) if plan.image.key else inputs.shown(plan.image.url or "")
 
 
 def _cost(record: Render) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from videoconductor.clip import Render
+from videoconductor.clip import Noun, Render
 from videoconductor.errors import RenderFailed, SubmitUnknown, VideoConductorError
 
 logger = Logger(service="videoconductor")
@@ -44,6 +44,24 @@ def task(verb: Verb) -> Handler:
             _count(after.status)
         kept = {"caught": None, "executions": render.executions}
         return after.model_copy(update=kept).model_dump(mode="json")
+
+    return handler
+
+
+def film_task(verb: Callable[[dict[str, Any]], Noun]) -> Handler:
+    """Make a verb of a film's machine a Lambda handler that logs one line."""
+
+    @wraps(verb)
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        logger.append_keys(function=context.function_name)
+        try:
+            after = verb(event)
+        except VideoConductorError as problem:
+            logger.warning("failed", extra={"error": type(problem).__name__})
+            _count(type(problem).__name__)
+            raise
+        logger.info("done")
+        return after.model_dump(mode="json")
 
     return handler
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from videoconductor.clip import SETTLED, ManifestEntry, Render
+from videoconductor.clip import (
+    SETTLED,
+    FilmClip,
+    FilmRun,
+    ManifestEntry,
+    Render,
+    Shortfall,
+)
 from videoconductor.errors import (
     CallerUnknown,
+    FilmNotFound,
     IdempotencyConflict,
     InvalidRequest,
     NotAllowed,
@@ -25,6 +34,7 @@ PresignedUrl = Callable[[str], str]
 
 MAX_SHOWN = 200  # characters of a value that is repeated in a problem
 MAX_DETAIL = 2000
+MAX_RUNS = 50  # newest runs in a manifest
 MAX_EXACT_INTEGER = 2**53
 
 # The one place where errors become HTTP. Anything else from the tree is 503: ask again.
@@ -32,9 +42,10 @@ HTTP_STATUS: dict[type[VideoConductorError], tuple[int, str]] = {
     CallerUnknown: (403, "Nobody vouches for the caller"),
     InvalidRequest: (400, "The request is invalid"),
     RenderNotFound: (404, "There is no such render"),
-    NotAllowed: (409, "The render's state does not allow this"),
+    FilmNotFound: (404, "There is no such film"),
+    NotAllowed: (409, "Its state does not allow this"),
     IdempotencyConflict: (409, "The Idempotency-Key was used for another request"),
-    NotSetGoing: (503, "The render was not set going"),
+    NotSetGoing: (503, "It was not set going"),
 }
 
 
@@ -116,11 +127,27 @@ def detail(render: Render, presigned_url: PresignedUrl) -> dict[str, Any]:
         "deadline": _time(render.deadline),
         "caller": render.caller,
         "error": render.failure and render.failure.model_dump(mode="json"),
-        "advice": ADVICE.get(render.status),
+        "still": render.still and render.still.model_dump(mode="json"),
+        "stillAttempts": [
+            a.model_dump(mode="json", exclude_none=True) for a in render.still_attempts
+        ],
+        "pictures": render.pictures and render.pictures.model_dump(mode="json"),
+        "advice": advice(render),
         "result": result(render, presigned_url) if render.status in SETTLED else None,
     }
 
 
+def advice(render: Render) -> str | None:
+    """What a person may do about a render that rests without a clip."""
+    if render.status == "submit_unknown" and not render.attempts:
+        return STILL_UNKNOWN
+    return ADVICE.get(render.status)
+
+
+STILL_UNKNOWN = (
+    "xAI may have made the still, and billed it; it cannot be had any more: retry the render, "
+    "which may charge for the still twice, or abandon it"
+)
 ADVICE = {
     "submit_unknown": "xAI may have accepted this render: look in your xAI account, then attach "
     "its request id, retry it (which may charge twice), or abandon it",
@@ -156,40 +183,208 @@ def result(render: Render, presigned_url: PresignedUrl) -> dict[str, Any]:
     return {"success": success, "video": video if success or delivery else None}
 
 
-def manifest(pipeline_request_id: str, entries: Iterable[ManifestEntry]) -> dict[str, Any]:
-    """A film's manifest in the existing system's third version."""
+def film_links(run: FilmRun) -> dict[str, str]:
+    """Where to go from a run, relative to the API's own address."""
+    film = f"/v1/films/{quote(run.film, safe='')}"
+    return {"self": f"{film}?run={quote(run.run_id, safe='')}", "manifest": f"{film}/manifest"}
+
+
+def film_accepted(run: FilmRun, clips: Sequence[FilmClip]) -> dict[str, Any]:
+    """The answer to a script that was accepted: the same each time it is asked again."""
     return {
-        "version": 3,
-        "requestId": pipeline_request_id,
-        "clips": [_manifest_clip(entry) for entry in entries],
-        "runs": [],
+        "filmId": run.film,
+        "runId": run.run_id,
+        "status": "running",
+        "clips": [_film_clip(clip) for clip in clips],
+        "due": run.due,
+        "reused": sum(clip.is_reused for clip in clips),
+        "estimatedCostUsd": float(run.estimated_cost_usd),
+        "links": film_links(run),
     }
 
 
-def _manifest_clip(entry: ManifestEntry) -> dict[str, Any]:
+def _film_clip(clip: FilmClip) -> dict[str, Any]:
     return {
-        "id": entry.id.removesuffix(f"::{entry.quality_mode}"),
+        "clipId": clip.clip_id,
+        "qualityMode": clip.quality_mode,
+        "renderId": clip.render_id,
+        "operation": clip.operation,
+        "model": clip.model,
+        "duration": clip.duration,
+        "resolution": clip.resolution,
+        "aspectRatio": clip.aspect_ratio,
+        "estimatedCostUsd": float(clip.estimated_cost_usd),
+        "due": clip.is_due,
+        "reused": clip.is_reused,
+        "warnings": list(clip.warnings),
+    }
+
+
+def film_run(run: FilmRun) -> dict[str, Any]:
+    """A run without its clips."""
+    return {
+        "filmId": run.film,
+        "runId": run.run_id,
+        "status": run.status,
+        "requestedAt": _time(run.requested_at),
+        "endedAt": _time(run.ended_at),
+        "counts": {
+            "total": run.total,
+            "done": run.done,
+            "failed": run.failed,
+            "running": run.total - run.done - run.failed - run.unresolved,
+            "unresolved": run.unresolved,
+        },
+        "estimatedCostUsd": float(run.estimated_cost_usd),
+        "costUsd": _float(run.cost_usd),
+        "requestKey": run.request_key,
+        "resultKey": run.result_key,
+        "links": film_links(run),
+    }
+
+
+def film_detail(
+    run: FilmRun, clips: Iterable[FilmClip], renders: Mapping[str, Render]
+) -> dict[str, Any]:
+    """A run with how each of its clips stands; `run` counts them as they stand."""
+    return {
+        **film_run(run),
+        "clips": [_film_row(clip, renders.get(clip.render_id)) for clip in clips],
+    }
+
+
+def _film_row(clip: FilmClip, render: Render | None) -> dict[str, Any]:
+    status = "planned" if render is None else render.status
+    failure = None if render is None or clip.is_reused else render.failure
+    return {
+        "clipId": clip.clip_id,
+        "qualityMode": clip.quality_mode,
+        "renderId": clip.render_id,
+        "status": "finalized" if clip.is_reused else status,
+        "progress": 100 if clip.is_reused else render and render.progress,
+        "model": clip.model,
+        "duration": clip.duration,
+        "estimatedCostUsd": float(clip.estimated_cost_usd),
+        "costUsd": None if render is None else _number(render),
+        "reused": clip.is_reused,
+        "error": failure and failure.model_dump(mode="json"),
+        "advice": None if clip.is_reused or render is None else advice(render),
+    }
+
+
+def manifest(
+    pipeline_request_id: str,
+    entries: Iterable[ManifestEntry],
+    runs: Sequence[FilmRun] = (),
+    presigned_url: Callable[[str | None], str | None] | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """A film's manifest in the existing system's third version; a page of it with `limit`.
+
+    A page begins `after` a clip's key, and `next` is the key to go on after. What belongs to the
+    whole film, its runs and what is missing, is on the last one.
+
+    A clip that the newest run came to its end without stands in it as failed, unless there is one
+    of before. With `presigned_url`, which makes a url of an uri of the library, each clip says
+    where its files can be fetched for a while.
+    """
+    entries = sorted(entries, key=lambda entry: entry.id)
+    there = {entry.id for entry in entries}
+    remastered = _remasters(entries)
+    entries = [entry for entry in entries if after is None or entry.id > after]
+    is_last = limit is None or len(entries) <= limit
+    entries = entries[:limit]
+    clips = [_manifest_clip(entry, remastered) for entry in entries]
+    if presigned_url is not None:
+        for entry, clip in zip(entries, clips, strict=True):
+            clip["downloads"] = {
+                "video": presigned_url(entry.url),
+                "firstFrame": presigned_url(entry.first_frame_url),
+                "thumbnail": presigned_url(entry.thumbnail_url),
+                "poster": presigned_url(entry.poster_url),
+            }
+    missing = runs[-1].missing if runs and is_last else ()
+    clips += [
+        _missing_clip(pipeline_request_id, clip, runs[-1])
+        for clip in missing
+        if f"{clip.clip_id}::{clip.quality_mode}" not in there
+    ]
+    return {
+        "version": 3,
+        "requestId": pipeline_request_id,
+        "clips": clips,
+        "runs": [_manifest_run(run) for run in runs[-MAX_RUNS:]] if is_last else [],
+        **({} if is_last else {"next": entries[-1].id}),
+    }
+
+
+def _remasters(entries: Iterable[ManifestEntry]) -> dict[str, list[str]]:
+    """Keys of the entries that are remasters, by the request id they were made from."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.remaster_from_request_id is not None:
+            found.setdefault(entry.remaster_from_request_id, []).append(entry.id)
+    return found
+
+
+def _missing_clip(film: str, missing: Shortfall, run: FilmRun) -> dict[str, Any]:
+    words = ": ".join(part for part in (missing.error, missing.message) if part)
+    return {
+        "id": missing.clip_id,
+        "pipelineRequestId": film,
+        "qualityMode": missing.quality_mode,
+        "status": "failed" if missing.status in {"failed", "cancelled"} else missing.status,
+        "url": None,
+        "error": words or None,
+        "renderId": missing.render_id,
+        "_key": f"{missing.clip_id}::{missing.quality_mode}",
+        "updatedAt": _time(run.ended_at),
+    }
+
+
+def _manifest_run(run: FilmRun) -> dict[str, Any]:
+    return {
+        "runId": run.run_id,
+        "status": run.status,
+        "requestedAt": _time(run.requested_at),
+        "endedAt": _time(run.ended_at),
+        "total": run.total,
+        "done": run.done,
+        "due": run.due,
+        "failed": [missing.model_dump(mode="json") for missing in run.missing],
+        "estimatedCostUsd": float(run.estimated_cost_usd),
+        "costUsd": _float(run.cost_usd),
+    }
+
+
+def _manifest_clip(entry: ManifestEntry, remastered: Mapping[str, list[str]]) -> dict[str, Any]:
+    return {
+        "id": entry.clip_id,
         "pipelineRequestId": entry.pipeline_request_id,
         "qualityMode": entry.quality_mode,
         "duration": entry.duration,
-        "status": "done",
+        "status": "done" if entry.status == "finalized" else entry.status,
         "generationKind": entry.generation_kind,
         "requestId": entry.request_id,
         "url": entry.url,
         "temporaryUrl": entry.temporary_url,
-        "firstFrameUrl": None,
-        "thumbnailUrl": None,
-        "estimatedCostUsd": float(entry.estimated_cost_usd),
-        "costUsd": None if entry.cost_usd is None else float(entry.cost_usd),
+        "firstFrameUrl": entry.first_frame_url,
+        "thumbnailUrl": entry.thumbnail_url,
+        "posterUrl": entry.poster_url,
+        "estimatedCostUsd": _float(entry.estimated_cost_usd),
+        "costUsd": _float(entry.cost_usd),
         "model": entry.model,
         "modelServed": entry.model_served,
         "resolution": entry.resolution,
         "remasterFromRequestId": entry.remaster_from_request_id,
-        "error": None,
+        "remasteredAs": remastered.get(entry.request_id or "", []),
+        "error": entry.error,
         "purpose": entry.purpose,
         "refCode": entry.ref_code,
         "sha256": entry.sha256,
         "renderId": entry.render_id,
+        "importedAt": _time(entry.imported_at),
         "_key": entry.id,
         "updatedAt": _time(entry.updated_at),
     }
@@ -224,6 +419,10 @@ def _problem(found: Problem) -> dict[str, Any]:
 
 def _number(render: Render) -> float | None:
     return None if render.cost_usd is None else float(render.cost_usd)
+
+
+def _float(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
 
 
 def _time(moment: Any) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from videoconductor import inputs, workflow
+from videoconductor import filming, inputs, workflow
+from videoconductor.clip import FilmClip, FilmRun, Render
 from videoconductor.conductor import Conductor
 from videoconductor.download import Bounds, Downloads
 from videoconductor.errors import ProviderUnavailable
@@ -25,14 +27,19 @@ from videoconductor.planning import PlanDefaults
 from videoconductor.providers import Job, Provider
 from videoconductor.providers.xai import Xai
 from videoconductor.quality import QualityModes
-from videoconductor.workflow import Pace
+from videoconductor.workflow import Pace, Painter
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SecretsProvider
     from botocore.client import BaseClient
 
+    from videoconductor.director import Director
+
 # How long a key read from Secrets Manager is good for; a refused one is read anew at once.
 KEY_SECONDS = 60
+# What a manifest opens beside clips: an entry that was taken in can name any key.
+OPENED = ("generated/images/", "generated/thumbnails/")
+MAX_SIGNED_URL = 8192  # characters: a role's session token is part of a presigned url
 
 # A new provider is one file in providers/ and one row here.
 PROVIDERS = {"xai": Xai}
@@ -47,6 +54,7 @@ class Settings(BaseModel):
     bucket_name: str = Field(default="", alias="BUCKET_NAME")
     event_bus_name: str = Field(default="", alias="EVENT_BUS_NAME")
     state_machine_arn: str = Field(default="", alias="STATE_MACHINE_ARN")
+    film_machine_arn: str = Field(default="", alias="FILM_STATE_MACHINE_ARN")
     presets_dir: Path | None = Field(default=None, alias="PRESETS_DIR")
     api_key: str = Field(default="", alias="XAI_API_KEY", repr=False)
     api_key_secret: str = Field(default="", alias="XAI_API_KEY_SECRET")
@@ -177,12 +185,51 @@ def downloads() -> Downloads:
     return Downloads(settings().source_origins, bounds)
 
 
+def is_readable(url: str) -> bool:
+    """Whether the provider can fetch from a url: a public one, or on an origin trusted by name."""
+    try:
+        inputs.public_url(url, settings().input_origins, max_characters=MAX_SIGNED_URL)
+    except ValueError:
+        return False
+    return True
+
+
+def painter() -> Painter:
+    """What makes posters and thumbnails; only the function Thumbnail has what it takes."""
+    from videoconductor.pictures.painting import paint
+
+    return paint
+
+
 def pace() -> Pace:
     """The times of a render."""
     return Pace(
         poll_interval=settings().poll_interval_ms / 1000,
         poll_timeout=settings().poll_timeout_ms / 1000,
         lease=settings().lease_seconds,
+    )
+
+
+@cache
+def machine() -> Machine:
+    """The state machines."""
+    arns = settings().state_machine_arn, settings().film_machine_arn
+    return Machine(arns[0], _client("stepfunctions"), arns[1])
+
+
+@cache
+def director() -> Director:
+    """The commands of films. Only the door that takes scripts reads the script package."""
+    from videoconductor.director import Director
+
+    return Director(
+        conductor=conductor(),
+        library=library(),
+        manifest=manifest(),
+        start=machine().start_film,
+        is_running=machine().is_film_running,
+        new_id=lambda: uuid.uuid4().hex,
+        clock=now,
     )
 
 
@@ -195,7 +242,7 @@ def conductor() -> Conductor:
         defaults=plan_defaults(),
         manifest=manifest(),
         library=library(),
-        machine=Machine(settings().state_machine_arn, _client("stepfunctions")),
+        machine=machine(),
         announce=lambda render: workflow.announce(render, manifest(), events(), now),
         attach_job=attach_job,
         poll_timeout=settings().poll_timeout_ms / 1000,
@@ -207,6 +254,21 @@ def conductor() -> Conductor:
 def presigned_url(key: str) -> str:
     """A url for reading a clip, good for CLIP_URL_SECONDS."""
     return library().presigned_url(key, settings().url_seconds)
+
+
+def opened(uri: str | None) -> str | None:
+    """A url for reading what an uri of the library names; None for anything else."""
+    key = library().key_of(uri)
+    places = (f"{settings().storage_prefix}/", *OPENED)
+    return presigned_url(key) if key is not None and key.startswith(places) else None
+
+
+def film(name: str, run_id: str | None) -> tuple[FilmRun, Sequence[FilmClip], dict[str, Render]]:
+    """A run of a film as it stands, its clips and their renders by id. Raises FilmNotFound."""
+    run = manifest().run(name, run_id)
+    clips = filming.clips_of(run, library())
+    renders = manifest().read_many([clip.render_id for clip in clips])
+    return filming.summed_up(run, clips, renders), clips, renders
 
 
 def now() -> datetime:
@@ -231,7 +293,9 @@ def forget() -> None:
         library,
         events,
         downloads,
+        machine,
         conductor,
+        director,
     ):
         cached.cache_clear()
 
@@ -248,6 +312,8 @@ def _client(name: str) -> Any:
         retries=retries,
         tcp_keepalive=True,
         signature_version="s3v4" if name == "s3" else None,
+        # Presigned urls name the bucket's own region: a new bucket redirects from the global host.
+        s3={"addressing_style": "virtual"} if name == "s3" else None,
     )
     client: BaseClient = boto3.client(name, config=config)  # type: ignore[call-overload]
     return client

@@ -31,6 +31,15 @@ class Ready:
     cost_ticks: int | None = None
 
 
+@dataclass(frozen=True)
+class MadeStill:
+    """An image that was made: its bytes, `image/…` type, and cost in ticks where it is told."""
+
+    content: bytes
+    media_type: str
+    cost_ticks: int | None = None
+
+
 class Provider(Protocol):
     """A video API."""
 
@@ -40,6 +49,13 @@ class Provider(Protocol):
         `frame_url` gives the url under which a frame is handed over; `trace` names the attempt in
         the provider's logs. Raises NotSent or RateLimited when nothing was accepted and it may be
         sent again, RenderRefused when nothing was accepted and it may not, SubmitUnknown otherwise.
+        """
+        ...
+
+    def make_still(self, plan: RenderPlan, trace: str) -> MadeStill:
+        """Send the one POST for the still of `plan.first_frame_prompt`, and return the image.
+
+        Raises what `start` raises; a RenderFailed that is no RenderRefused may have been billed.
         """
         ...
 

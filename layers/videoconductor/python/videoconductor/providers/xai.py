@@ -7,6 +7,8 @@ have been refused counts as possibly accepted.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import math
 import re
@@ -35,12 +37,15 @@ from videoconductor.errors import (
     RenderRefused,
     SubmitUnknown,
 )
-from videoconductor.providers import FrameUrl, Job, Pending, Ready
+from videoconductor.inputs import image_type
+from videoconductor.providers import FrameUrl, Job, MadeStill, Pending, Ready
 
+STILLS_PATH = "images/generations"
 PATHS = {"generate": "videos/generations", "edit": "videos/edits", "extend": "videos/extensions"}
 # Answers after which nothing was accepted: the request was judged and turned down.
 REFUSED = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422})
 MAX_REPLY_BYTES = 1024 * 1024
+MAX_STILL_REPLY_BYTES = 24 * 1024 * 1024  # a 2k image in base64 is about four
 MAX_WORDS = 500
 MAX_ID_LENGTH = 256
 MAX_URL_LENGTH = 8192
@@ -49,6 +54,9 @@ MAX_TICKS = 10**16  # a million dollars: beyond it, the number is not a price
 # Start's function must outlive the sum, so that an answer is never cut off by us.
 POST_TIMEOUT = httpx.Timeout(connect=5, write=15, read=25, pool=5)
 POST_SECONDS = 45
+# The answer to a POST for a still is the still.
+STILL_TIMEOUT = httpx.Timeout(connect=5, write=5, read=40, pool=5)
+STILL_SECONDS = 50
 POLL_TIMEOUT = httpx.Timeout(connect=5, write=5, read=10, pool=5)
 POLL_SECONDS = 15
 
@@ -64,6 +72,8 @@ _MODERATED = re.compile(r"moderat|content[ _-]policy|safety", re.IGNORECASE)
 _BAD_KEY = re.compile(r"api[ _-]?key", re.IGNORECASE)
 _QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
 _KEY = re.compile(r"[!-~]+", re.ASCII)
+# xAI's own SDK expects this before an image's base64, its API description does not.
+_DATA_URL = re.compile(r"data:image/[a-z+.-]+;base64,", re.ASCII)
 
 
 def client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
@@ -103,6 +113,33 @@ def body(plan: RenderPlan, frame_url: FrameUrl) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def still_body(plan: RenderPlan) -> dict[str, Any]:
+    """The JSON body of the POST for a plan's still.
+
+    The image is asked for in the answer itself: a url could expire before it is fetched, and
+    where xAI keeps images is not established.
+    """
+    fields = {
+        "model": plan.image_model,
+        "prompt": plan.first_frame_prompt,
+        "n": 1,
+        "aspect_ratio": plan.aspect_ratio,
+        "resolution": plan.image_resolution,
+        "quality": plan.image_quality,
+        "response_format": "b64_json",
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """How long an answer may take and how large it may be."""
+
+    timeout: httpx.Timeout
+    seconds: float
+    max_bytes: int = MAX_REPLY_BYTES
+
+
 @dataclass(frozen=True)
 class _Answer:
     """What came back. `broken` says why the body ended before its end, if it did."""
@@ -111,6 +148,11 @@ class _Answer:
     headers: httpx.Headers
     text: str
     broken: str | None = None
+
+
+_JOB = _Bounds(POST_TIMEOUT, POST_SECONDS)
+_STILL = _Bounds(STILL_TIMEOUT, STILL_SECONDS, MAX_STILL_REPLY_BYTES)
+_POLL = _Bounds(POLL_TIMEOUT, POLL_SECONDS)
 
 
 class Xai:
@@ -137,6 +179,18 @@ class Xai:
     def start(self, plan: RenderPlan, frame_url: FrameUrl, trace: str) -> Job:
         """See Provider.start. A refused key is read anew, for whoever comes next."""
         content = body(plan, frame_url)
+        answer, mask = self._post(PATHS[plan.operation], content, trace, _JOB)
+        return _started(answer, mask, self._now)
+
+    def make_still(self, plan: RenderPlan, trace: str) -> MadeStill:
+        """See Provider.make_still."""
+        answer, mask = self._post(STILLS_PATH, still_body(plan), trace, _STILL)
+        return _made(answer, mask, self._now)
+
+    def _post(
+        self, path: str, content: Mapping[str, Any], trace: str, bounds: _Bounds
+    ) -> tuple[_Answer, _Mask]:
+        """The answer to a POST that costs money. Raises NotSent, RenderRefused, SubmitUnknown."""
         try:
             key = self._key()
         except KeyRefused as problem:
@@ -144,15 +198,7 @@ class Xai:
         except ProviderUnavailable as problem:
             raise NotSent(str(problem)) from problem
         try:
-            answer = self._call(
-                "POST",
-                PATHS[plan.operation],
-                key,
-                POST_TIMEOUT,
-                POST_SECONDS,
-                content=content,
-                trace=trace,
-            )
+            answer = self._call("POST", path, key, bounds, content=content, trace=trace)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as problem:
             raise NotSent(f"xAI could not be reached: {type(problem).__name__}") from problem
         except httpx.HTTPError as problem:
@@ -161,14 +207,14 @@ class Xai:
             ) from problem
         if _speaks_of_key(answer):
             self._renew_key()
-        return _started(answer, _Mask(key), self._now)
+        return answer, _Mask(key)
 
     def poll(self, job: Job) -> Pending | Ready:
         """See Provider.poll. A refused key is read anew before the next poll."""
         key = self._key()
         path = f"videos/{quote(str(job['requestId']), safe='')}"
         try:
-            answer = self._call("GET", path, key, POLL_TIMEOUT, POLL_SECONDS)
+            answer = self._call("GET", path, key, _POLL)
         except httpx.HTTPError as problem:
             raise ProviderUnavailable(f"no answer to a poll: {type(problem).__name__}") from problem
         try:
@@ -199,24 +245,27 @@ class Xai:
         method: str,
         path: str,
         key: str,
-        timeout: httpx.Timeout,
-        seconds: float,
+        bounds: _Bounds,
         content: Mapping[str, Any] | None = None,
         trace: str | None = None,
     ) -> _Answer:
         headers = {"Authorization": f"Bearer {key}", "Accept-Encoding": "identity"}
         if trace is not None:
             headers["x-client-request-id"] = trace
-        end = self._clock() + seconds
+        end = self._clock() + bounds.seconds
         with self._http.stream(
-            method, f"{self._base_url}/{path}", json=content, headers=headers, timeout=timeout
+            method,
+            f"{self._base_url}/{path}",
+            json=content,
+            headers=headers,
+            timeout=bounds.timeout,
         ) as reply:
-            came, broken = self._read(reply, end)
+            came, broken = self._read(reply, end, bounds.max_bytes)
         return _Answer(
             reply.status_code, reply.headers, came.decode("utf-8-sig", "replace"), broken
         )
 
-    def _read(self, reply: httpx.Response, end: float) -> tuple[bytes, str | None]:
+    def _read(self, reply: httpx.Response, end: float, max_bytes: int) -> tuple[bytes, str | None]:
         """The body as far as it came within bounds, and what cut it off.
 
         The status has arrived by then and may prove enough: a 400 that breaks off is a refusal.
@@ -225,8 +274,8 @@ class Xai:
         try:
             for chunk in reply.iter_bytes():
                 came += chunk
-                if len(came) > MAX_REPLY_BYTES:
-                    return bytes(came[:MAX_REPLY_BYTES]), "the answer is too large"
+                if len(came) > max_bytes:
+                    return bytes(came[:max_bytes]), "the answer is too large"
                 if self._clock() > end:
                     return bytes(came), "the answer took too long"
         except httpx.HTTPError as problem:
@@ -263,14 +312,59 @@ def _started(answer: _Answer, mask: _Mask, now: Callable[[], datetime]) -> Job:
             return {"requestId": request_id}
         why = answer.broken or "no usable request id"
         raise SubmitUnknown(f"xAI answered {answer.status}, but {why}: {mask(answer.text)}")
+    raise _turned_down(answer, fields, mask, now)
+
+
+def _made(answer: _Answer, mask: _Mask, now: Callable[[], datetime]) -> MadeStill:
+    fields = _json(answer.text)
+    if 200 <= answer.status < 300:
+        if answer.broken is not None or not fields:
+            why = answer.broken or "it is not a JSON object"
+            raise SubmitUnknown(f"xAI answered {answer.status}, but the still did not come: {why}")
+        return _still(fields)
+    problem = _turned_down(answer, fields, mask, now)
+    if isinstance(problem, RenderRefused) and _MODERATED.search(f"{problem.code} {problem}"):
+        raise ModerationRejected(str(problem), code=problem.code, cost_ticks=problem.cost_ticks)
+    raise problem
+
+
+def _still(fields: dict[str, Any]) -> MadeStill:
+    images = fields.get("data")
+    image = images[0] if isinstance(images, list) and images else None
+    image = image if isinstance(image, dict) else {}
+    text, ticks = image.get("b64_json"), _ticks(fields)
+    if image.get("respect_moderation") is False:
+        raise ModerationRejected(
+            "the still was made and withheld by moderation", code="moderated", cost_ticks=ticks
+        )
+    if not isinstance(text, str) or not text:
+        raise RenderFailed(
+            "xAI made a still and did not send it", code="no_image", cost_ticks=ticks
+        )
+    try:
+        content = base64.b64decode(_DATA_URL.sub("", text, count=1), validate=True)
+    except (binascii.Error, ValueError):
+        content = b""
+    media_type = image_type(content)
+    if media_type is None:
+        raise RenderFailed(
+            "what xAI sent is no JPEG, PNG or WebP image", code="no_image", cost_ticks=ticks
+        )
+    return MadeStill(content, media_type, ticks)
+
+
+def _turned_down(
+    answer: _Answer, fields: dict[str, Any], mask: _Mask, now: Callable[[], datetime]
+) -> RenderRefused | RateLimited | SubmitUnknown:
+    """What an answer other than success says about a POST."""
     code, words, ticks = _error(fields, answer.text, mask)
     if answer.status == 402 or (answer.status in {403, 429} and _is_broke(f"{code} {words}")):
-        raise OutOfCredits(words, code=code, cost_ticks=ticks)
+        return OutOfCredits(words, code=code, cost_ticks=ticks)
     if answer.status == 429:
-        raise RateLimited(words, _retry_after(answer.headers, now))
+        return RateLimited(words, _retry_after(answer.headers, now))
     if answer.status in REFUSED:
-        raise RenderRefused(words, code=code or str(answer.status), cost_ticks=ticks)
-    raise SubmitUnknown(f"xAI answered {answer.status}: {words}")
+        return RenderRefused(words, code=code or str(answer.status), cost_ticks=ticks)
+    return SubmitUnknown(f"xAI answered {answer.status}: {words}")
 
 
 def _is_broke(words: str) -> bool:

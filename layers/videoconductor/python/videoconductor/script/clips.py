@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
+from videoconductor import reading as strict
 from videoconductor.clip import ClipRequest
 from videoconductor.errors import Problem
 from videoconductor.script import checks
@@ -20,11 +21,15 @@ MAX_CHOICES = 50
 
 @dataclass(frozen=True)
 class Take:
-    """Which clips of a film to make, and how: as written, or remastered (from `source`)."""
+    """Which clips of a film to make, and how: as written, or remastered.
+
+    `source` is the video all of them are edited from, `sources` that of each by its id.
+    """
 
     only: Collection[str] = ()
     remaster: bool = False
     source: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def _compiled(film: FilmRequest, index: int, clip: ScriptClip, cast: Cast, take:
         *_choices(film, at, clip),
         *_marks(film, at, clip),
     ]
-    if take.remaster or take.source or clip.remaster is not None:
+    if take.remaster or source.value or clip.remaster is not None:
         fields += [source, *_remaster(at, clip)]
     held = {field.name: field for field in fields if field.value not in {None, ""}}
     written = {
@@ -120,8 +125,9 @@ def _compiled(film: FilmRequest, index: int, clip: ScriptClip, cast: Cast, take:
 
 
 def _source(at: str, clip: ScriptClip, take: Take) -> _Field:
-    if take.source is not None:
-        return _Field("sourceVideoUrl", trimmed(take.source), "sourceVideoUrl")
+    given = take.sources.get(clip.id, take.source)
+    if given is not None:
+        return _Field("sourceVideoUrl", trimmed(given), "sourceVideoUrl")
     own = clip.remaster.source_video_url if clip.remaster is not None else None
     return _Field("sourceVideoUrl", trimmed(own), f"{at}.remaster.sourceVideoUrl")
 
@@ -210,10 +216,11 @@ def _request(fields: dict[str, _Field]) -> tuple[ClipRequest, list[Problem]]:
     problems = []
     for error in errors:
         name = str(error["loc"][0])
-        context = error.get("ctx", {})
-        problems.append(
-            Problem(fields[name].path, fields[name].value, str(context.get("error", error["msg"])))
-        )
+        found = strict.problem(error, [])
+        inner = strict.path(error["loc"][1:]) if len(error["loc"]) > 1 else ""
+        place = f"{fields[name].path}.{inner}" if inner else fields[name].path
+        value = None if isinstance(error["input"], dict | list | tuple) else error["input"]
+        problems.append(Problem(place, value, found.message, found.choices))
         values[name] = "-" if name in {"prompt", "firstFramePrompt"} else None
     return _validated(values), problems
 

@@ -104,7 +104,19 @@ def plan_json(
     is reported together.
     """
     take = Take(only, remaster, source_video_url)
-    return _planned(reading(text), take, _Planning(modes, models, defaults, source_seconds or {}))
+    return plan_reading(reading(text), take, modes, models, defaults, source_seconds)
+
+
+def plan_reading(
+    found: Reading,
+    take: Take,
+    modes: QualityModes,
+    models: ModelCatalog,
+    defaults: PlanDefaults | None = None,
+    source_seconds: Mapping[str, Decimal] | None = None,
+) -> FilmPlan:
+    """`film_plan` of a script that was read already, with all that was wrong with it."""
+    return _planned(found, take, _Planning(modes, models, defaults, source_seconds or {}))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from videoconductor import intake
+from videoconductor import reading as strict
 from videoconductor.errors import InvalidRequest, Problem
 from videoconductor.script import checks
 from videoconductor.script.schema import FilmRequest
@@ -58,7 +58,7 @@ def reading(text: str | bytes) -> Reading:
     """
     if len(text) > MAX_CHARACTERS:
         raise InvalidRequest.of("body", None, f"is longer than {MAX_CHARACTERS} characters")
-    document = intake._document(text)
+    document = strict.document(text)
     try:
         film = _film(document)
     except ValidationError as invalid:
@@ -72,9 +72,9 @@ def refusal(problems: tuple[Problem, ...]) -> InvalidRequest:
     for problem in problems:
         each.setdefault(f"{problem.field}\0{problem.message}\0{str(problem.value)[:200]}", problem)
     shown = list(each.values())
-    more = len(shown) - intake.MAX_PROBLEMS
+    more = len(shown) - strict.MAX_PROBLEMS
     if more > 0:
-        shown = shown[: intake.MAX_PROBLEMS]
+        shown = shown[: strict.MAX_PROBLEMS]
         shown.append(Problem("body", None, f"has {more} more problems"))
     return InvalidRequest(shown)
 
@@ -108,18 +108,18 @@ def _errors(invalid: ValidationError) -> list[ErrorDetails]:
 
 def _problem(error: ErrorDetails) -> Problem:
     location, kind = error["loc"], error["type"]
-    path = intake._path(location)
+    path = strict.path(location)
     value = error["input"]
     if kind == "missing" or isinstance(value, dict | list | tuple):
         value = None  # the object around it, or as much of one as somebody cared to send
     if kind == "extra_forbidden":
-        found = intake._problem(error, _fields(location[:-1]))
+        found = strict.problem(error, _fields(location[:-1]))
         return Problem(path, value, found.message, found.choices)
     if kind == "provider":
         return Problem(path, value, error["msg"], ("xai",))
     if kind in _MESSAGES:
         return Problem(path, value, _MESSAGES[kind])
-    found = intake._problem(error, [])
+    found = strict.problem(error, [])
     return Problem(path, value, found.message, found.choices)
 
 

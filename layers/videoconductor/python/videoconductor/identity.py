@@ -1,11 +1,11 @@
-"""What makes a clip this clip and no other, so that it is never paid for twice."""
+"""What makes a clip or a still this one and no other, so that it is never paid for twice."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 
-from videoconductor.clip import RenderPlan
+from videoconductor.clip import RenderPlan, ThumbnailOrder
 
 # What reaches the models. Prices, warnings and the mode's name do not: a mode is its model and
 # resolution.
@@ -39,5 +39,26 @@ def fingerprint(plan: RenderPlan) -> str:
     """
     shape = plan.model_dump(mode="json", include=set(SHAPING), exclude_none=True)
     shape = {name: value for name, value in shape.items() if value != []}
+    text = json.dumps(shape, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def thumbnail_fingerprint(order: ThumbnailOrder | None) -> str | None:
+    """SHA-256 over what a thumbnail is to look like; None where none is wanted."""
+    if order is None or not order.enabled:
+        return None
+    return hashlib.sha256(order.model_dump_json().encode()).hexdigest()
+
+
+def still_fingerprint(plan: RenderPlan) -> str:
+    """SHA-256 over all that shapes a clip's still: two renders with the same one share it."""
+    shape = {
+        "provider": plan.provider,
+        "prompt": plan.first_frame_prompt,
+        "model": plan.image_model,
+        "quality": plan.image_quality,
+        "resolution": plan.image_resolution,
+        "aspectRatio": plan.aspect_ratio,
+    }
     text = json.dumps(shape, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

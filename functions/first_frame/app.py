@@ -1,0 +1,18 @@
+"""State `FirstFrame`: have the still made that the clip starts from, once."""
+
+from videoconductor import wiring, workflow
+from videoconductor.clip import Render
+from videoconductor.task import task
+
+
+@task
+def handler(render: Render) -> Render:
+    return workflow.first_frame(
+        render,
+        wiring.manifest(),
+        wiring.library(),
+        wiring.provider(render.plan.provider),
+        wiring.pace(),
+        wiring.now,
+        wiring.jitter(),
+    )

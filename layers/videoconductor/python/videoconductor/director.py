@@ -1,0 +1,383 @@
+"""What people and programs may ask of films: have a script made, and see how that goes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from videoconductor import existing, identity, pricing, revival, script
+from videoconductor.clip import (
+    FROM_MANIFEST,
+    SETTLED,
+    FilmClip,
+    FilmOrder,
+    FilmRun,
+    ManifestEntry,
+    Render,
+    RenderPlan,
+)
+from videoconductor.conductor import Conductor, derived_id
+from videoconductor.errors import (
+    FilmNotFound,
+    IdempotencyConflict,
+    InvalidRequest,
+    MachineUnavailable,
+    NotAllowed,
+    NotSetGoing,
+    Problem,
+)
+from videoconductor.planning import OWN_CLIP
+
+if TYPE_CHECKING:
+    from videoconductor.library import Library
+    from videoconductor.manifest import Manifest
+
+MAX_LISTED = 50
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the film has already."""
+
+    entries: Mapping[str, ManifestEntry] = field(default_factory=dict)
+    stills: frozenset[tuple[str, str]] = frozenset()
+    renders: Mapping[str, Render] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """One clip of the film as this run wants it."""
+
+    request: script.ClipPlan
+    plan: RenderPlan
+    render_id: str
+    standing: ManifestEntry | None
+
+
+@dataclass(frozen=True)
+class Director:
+    """The commands, with everything they need handed in."""
+
+    conductor: Conductor
+    library: Library
+    manifest: Manifest
+    start: Callable[[FilmRun], None]
+    is_running: Callable[[FilmRun], bool]
+    new_id: Callable[[], str]
+    clock: Callable[[], datetime]
+
+    def accept(
+        self, text: str, order: FilmOrder, caller: str, key: str | None = None
+    ) -> tuple[FilmRun, tuple[FilmClip, ...]]:
+        """Put a run of a script on record and set it going; with the same key, only once.
+
+        Raises InvalidRequest with every problem of the file, IdempotencyConflict, NotSetGoing, and
+        the edges' Unavailable errors.
+        """
+        digest = hashlib.sha256(f"{order.model_dump_json()}\0{text}".encode()).hexdigest()
+        run_id = self.new_id() if key is None else derived_id(caller, key, "film")
+        found = script.reading(text)
+        if found.film is None:
+            raise script.refusal(found.problems)
+        film = found.film.request_id
+        if key is not None and (again := self._again(film, run_id, digest)) is not None:
+            return again
+        planned = self._planned(found, found.film, order, run_id)
+        known = self._known(film, planned)
+        clips = tuple(self._listed(one, known) for one in planned)
+        _check_cost(clips, order.max_cost_usd)
+        due = [clip for clip in clips if clip.is_due]
+        requested_at = self.clock() if key is None else self._claimed(run_id, digest)
+        items = self._items(planned, known, caller)
+        run = FilmRun(
+            run_id=run_id,
+            film=film,
+            caller=caller,
+            request_sha256=digest,
+            requested_at=requested_at,
+            total=len(clips),
+            due=len(due),
+            items=len(items),
+            estimated_cost_usd=sum((c.estimated_cost_usd for c in due), Decimal(0)),
+            items_key=self.library.film_key(film, run_id, "items"),
+            clips_key=self.library.film_key(film, run_id, "clips"),
+            request_key=self.library.film_key(film, run_id, "request"),
+        )
+        self._write(run, text, clips, items)
+        if not self.manifest.create_run(run):
+            return self._again(film, run_id, digest) or (run, clips)
+        return self._started(run), clips
+
+    def resume(self, film: str, run_id: str | None = None) -> FilmRun:
+        """Give a run that is not over a new execution, in case its own is gone.
+
+        Raises FilmNotFound, NotAllowed when it is over, NotSetGoing.
+        """
+
+        def resumed(latest: FilmRun) -> FilmRun:
+            if latest.status != "running":
+                raise NotAllowed(f"the run is {latest.status}: hand the script in again instead")
+            return latest.model_copy(update={"executions": latest.executions + 1})
+
+        return self._started(self.manifest.update_run(self.manifest.run(film, run_id), resumed))
+
+    def take_in(self, film: str, text: str) -> dict[str, list[str]]:
+        """Enter the finished clips of an existing manifest that the film has no entry of.
+
+        Returns the keys `imported`, the keys `kept` because one stands there, and `warnings`.
+        Raises InvalidRequest with every problem of the file; nothing is entered then.
+        """
+        found = existing.entries(text, film, self.conductor.modes, self.clock())
+        imported = {entry.id: self.manifest.take_in(entry) for entry in found.entries}
+        return {
+            "imported": [name for name, is_new in imported.items() if is_new],
+            "kept": [name for name, is_new in imported.items() if not is_new],
+            "warnings": list(found.warnings),
+        }
+
+    # -- planning ----------------------------------------------------------------------------------
+
+    def _planned(
+        self, found: script.Reading, film: script.FilmRequest, order: FilmOrder, run_id: str
+    ) -> tuple[_Planned, ...]:
+        entries = {entry.id: entry for entry in self.manifest.entries(film.request_id)}
+        sources = _sources(film, order, entries.values())
+        own = {
+            place: entry.duration
+            for entry in entries.values()
+            if self._is_ours(place := _place(entry))
+        }
+        seconds = {
+            name: Decimal(str(own[url]))
+            for name, url in sources.items()
+            if own.get(url) is not None
+        }
+        # A clip's own source is the script's affair, and told of at its place there.
+        is_own = order.source_video_url == FROM_MANIFEST
+        given = None if is_own else order.source_video_url
+        planned = script.plan_reading(
+            found,
+            script.Take(order.only, order.remaster, given, sources if is_own else {}),
+            self.conductor.modes,
+            self.conductor.models,
+            self.conductor.defaults,
+            seconds,
+        )
+        of_clip: dict[str, list[ManifestEntry]] = {}
+        for entry in entries.values():
+            of_clip.setdefault(entry.clip_id, []).append(entry)
+        return tuple(
+            self._one(
+                _linked(clip, of_clip.get(clip.request.clip_id or "", ())), entries, order, run_id
+            )
+            for clip in planned.clips
+        )
+
+    def _is_ours(self, place: str) -> bool:
+        """Whether a clip can be vouched for: an uri of another library cannot."""
+        return not place.startswith(OWN_CLIP) or self.library.key_of(place) is not None
+
+    def _one(
+        self,
+        clip: script.ClipPlan,
+        entries: Mapping[str, ManifestEntry],
+        order: FilmOrder,
+        run_id: str,
+    ) -> _Planned:
+        shape = identity.fingerprint(clip.plan)
+        film, clip_id = clip.request.pipeline_request_id or "", clip.request.clip_id or ""
+        standing = entries.get(f"{clip_id}::{clip.plan.quality_mode}")
+        if order.force or standing is None or standing.fingerprint != shape:
+            standing = None
+        parts = [film, clip_id, clip.plan.quality_mode, shape, *([run_id] if order.force else [])]
+        name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+        if standing is not None and standing.render_id is not None:
+            name = standing.render_id
+        return _Planned(clip, clip.plan, name, standing)
+
+    def _known(self, film: str, planned: Iterable[_Planned]) -> _Known:
+        open_ones = [one.render_id for one in planned if one.standing is None]
+        return _Known(
+            stills=frozenset(self.manifest.stills(film)),
+            renders=self.manifest.read_many(open_ones),
+        )
+
+    def _listed(self, one: _Planned, known: _Known) -> FilmClip:
+        plan, request = one.plan, one.request.request
+        render = known.renders.get(one.render_id)
+        is_reused = one.standing is not None or (
+            render is not None and render.status == "finalized"
+        )
+        estimate = self._priced(one, known).estimate.total_usd
+        return FilmClip(
+            clip_id=request.clip_id or "",
+            quality_mode=plan.quality_mode,
+            render_id=one.render_id,
+            operation=plan.operation,
+            model=plan.model,
+            duration=plan.duration,
+            resolution=plan.resolution,
+            aspect_ratio=plan.aspect_ratio,
+            estimated_cost_usd=estimate,
+            is_reused=is_reused,
+            is_due=not is_reused and self._will_post(render),
+            warnings=one.request.warnings,
+        )
+
+    def _priced(self, one: _Planned, known: _Known) -> RenderPlan:
+        """The plan without the price of a still that is there already."""
+        name = one.request.request.clip_id or ""
+        if (name, identity.still_fingerprint(one.plan)) not in known.stills:
+            return one.plan
+        return one.plan.model_copy(update={"estimate": pricing.without_still(one.plan.estimate)})
+
+    def _will_post(self, render: Render | None) -> bool:
+        """Whether this run may pay for a clip whose render is as it is.
+
+        One that is under way and was not sent yet may be left to this run by a run that dies.
+        """
+        if render is None:
+            return True
+        if render.status not in SETTLED:
+            return render.status in {"planned", "framing"}
+        again = revival.made_good(render, self.clock(), self.conductor.poll_timeout)
+        return again is not None and again.job is None
+
+    def _items(
+        self, planned: Iterable[_Planned], known: _Known, caller: str
+    ) -> list[dict[str, object]]:
+        """The renders whose turn comes in this run, as they are drafted."""
+        return [
+            self.conductor.drafted(
+                one.request.request, self._priced(one, known), one.render_id, caller
+            ).model_dump(mode="json", exclude_defaults=True)
+            for one in planned
+            if one.standing is None or _looks_otherwise(one)
+        ]
+
+    # -- keeping -----------------------------------------------------------------------------------
+
+    def _claimed(self, run_id: str, digest: str) -> datetime:
+        """When this request first came with its Idempotency-Key. Raises IdempotencyConflict.
+
+        Callers at the same time write the same record so; a key that came with another film, or
+        that broke off before its run was on record, is known by it too.
+        """
+        held, moment = self.manifest.claim(run_id, digest, self.clock())
+        _check_same(held, digest)
+        return moment
+
+    def _again(
+        self, film: str, run_id: str, digest: str
+    ) -> tuple[FilmRun, tuple[FilmClip, ...]] | None:
+        from videoconductor.filming import clips_of
+
+        try:
+            run = self.manifest.run(film, run_id)
+        except FilmNotFound:
+            return None
+        _check_same(run.request_sha256, digest)
+        # The first caller may have died before the execution was started, or that is gone.
+        if run.status == "running" and not self.is_running(run):
+            run = self.resume(film, run_id)
+        return run, clips_of(run, self.library)
+
+    def _write(
+        self,
+        run: FilmRun,
+        text: str,
+        clips: tuple[FilmClip, ...],
+        items: list[dict[str, object]],
+    ) -> None:
+        listed = [clip.model_dump(mode="json", exclude_defaults=True) for clip in clips]
+        self.library.put_document(run.request_key, text.encode())
+        self.library.put_document(run.clips_key, json.dumps(listed).encode())
+        self.library.put_document(run.items_key, json.dumps(items).encode())
+
+    def _started(self, run: FilmRun) -> FilmRun:
+        try:
+            self.start(run)
+        except MachineUnavailable as problem:
+            raise NotSetGoing(
+                f"run {run.run_id} of film {run.film} is on record, but may not be under way: "
+                "resume it, or hand the script in again without force"
+            ) from problem
+        return run
+
+
+def _sources(
+    film: script.FilmRequest, order: FilmOrder, entries: Iterable[ManifestEntry]
+) -> dict[str, str]:
+    """The source video of each clip that has one, by clip id."""
+    chosen = [clip for clip in film.clips if not order.only or clip.id in order.only]
+    if order.source_video_url == FROM_MANIFEST:
+        newest = _newest_by_clip(entries)
+        if missing := [clip.id for clip in chosen if clip.id not in newest]:
+            words = "has no clip in the manifest that could be edited"
+            found = [Problem("sourceVideoUrl", name, words) for name in missing[:MAX_LISTED]]
+            raise InvalidRequest(found)
+        return {clip.id: _place(newest[clip.id]) for clip in chosen}
+    if order.source_video_url is not None:
+        return {clip.id: order.source_video_url for clip in chosen}
+    return {
+        clip.id: clip.remaster.source_video_url.strip()
+        for clip in chosen
+        if clip.remaster is not None and clip.remaster.source_video_url
+    }
+
+
+def _place(entry: ManifestEntry) -> str:
+    return entry.url or entry.temporary_url or ""
+
+
+def _linked(clip: script.ClipPlan, entries: Iterable[ManifestEntry]) -> script.ClipPlan:
+    """A remaster that names no parent is linked to the newest clip that it is made anew of.
+
+    `entries` are those of the clip, in all modes.
+    """
+    request = clip.request
+    if not clip.plan.remaster or request.remaster_from_request_id is not None:
+        return clip
+    own = f"{request.clip_id}::{clip.plan.quality_mode}"
+    parents = [entry for entry in entries if entry.id != own and entry.request_id]
+    if not parents:
+        return clip
+    parent = max(parents, key=lambda entry: entry.updated_at).request_id
+    linked = request.model_copy(update={"remaster_from_request_id": parent})
+    return script.ClipPlan(linked, clip.plan, clip.warnings)
+
+
+def _newest_by_clip(entries: Iterable[ManifestEntry]) -> dict[str, ManifestEntry]:
+    """The newest clip of each id that can be fetched, an edit only where there is nothing else.
+
+    Otherwise a second run would edit what the first one has made.
+    """
+    usable = (e for e in entries if e.error is None and (e.url or e.temporary_url))
+    ordered = sorted(usable, key=lambda e: (e.generation_kind != "edit", e.updated_at))
+    return {entry.clip_id: entry for entry in ordered}
+
+
+def _looks_otherwise(one: _Planned) -> bool:
+    """Whether the pictures of a clip that is there are missing, or not the ones that are wanted."""
+    wanted = identity.thumbnail_fingerprint(one.request.request.thumbnail)
+    if one.standing is None or one.standing.poster_url is None:
+        return True
+    return wanted is not None and wanted != one.standing.thumbnail_fingerprint
+
+
+def _check_same(held: str, digest: str) -> None:
+    if held != digest:
+        raise IdempotencyConflict("this Idempotency-Key came with another request before")
+
+
+def _check_cost(clips: Iterable[FilmClip], limit: Decimal | None) -> None:
+    total = sum((clip.estimated_cost_usd for clip in clips if clip.is_due), Decimal(0))
+    if limit is not None and total > limit:
+        raise InvalidRequest.of(
+            "maxCostUsd", float(limit), f"is less than the estimate of ${total}"
+        )

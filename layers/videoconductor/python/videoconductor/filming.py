@@ -1,0 +1,316 @@
+"""The verbs of `render_film`: take_up for each clip of a run, conclude for the run.
+
+A clip's render has an id that is made of what shapes it, so that whoever asks for the same clip
+again finds it: finished, under way, or at rest without a clip.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+
+from videoconductor import identity, reports, revival
+from videoconductor.clip import (
+    SETTLED,
+    FilmClip,
+    FilmRun,
+    ManifestEntry,
+    Render,
+    Shortfall,
+    Turn,
+)
+from videoconductor.errors import RenderExists
+
+if TYPE_CHECKING:
+    from videoconductor.events import Events
+    from videoconductor.library import Library
+    from videoconductor.manifest import Manifest
+
+Clock = Callable[[], datetime]
+
+MAX_TRIES = 5
+WAIT_SECONDS = 10
+MAX_MISSING_ON_RECORD = 50
+# As many of them fit into an event, whatever a provider says.
+MAX_WORDS = 300
+MAX_CODE = 100
+
+_log = Logger(service="videoconductor", child=True)
+
+
+def take_up(
+    turn: Turn,
+    manifest: Manifest,
+    library: Library,
+    is_running: Callable[[Render], bool],
+    poll_timeout: float,
+    clock: Clock,
+) -> Turn:
+    """Decide what a clip needs: an execution (`render`), patience (`wait`), nothing (`rest`).
+
+    May run any number of times: it goes by the record, and takes a render up once for each run.
+    """
+    try:
+        drafted = turn.render.model_copy(update={"taken_up_by": turn.marker})
+        return _render(turn, manifest.create(drafted))
+    except RenderExists:
+        record = manifest.read(turn.render.render_id)
+    is_ours = record.taken_up_by == turn.marker
+    if record.status == "finalized":
+        _restore(record, manifest, library, clock)
+        return _rest(turn, record) if is_ours else _repainted(turn, record, manifest, clock)
+    if record.status in SETTLED:
+        return _rest(turn, record) if is_ours else _made_good(turn, manifest, poll_timeout, clock)
+    if is_running(record):
+        return _wait(turn)
+    if is_ours and turn.tries == 0:
+        return _render(turn, record)
+    return _taken_over(turn, record, manifest, clock)
+
+
+def conclude(
+    run: FilmRun,
+    marker: str,
+    manifest: Manifest,
+    library: Library,
+    events: Events,
+    clock: Clock,
+) -> FilmRun:
+    """Sum up a run whose clips have had their turn: on record, beside its request, as an event.
+
+    An execution that was overtaken, as its `marker` shows, leaves that to the other.
+    """
+    if run.announced or run.marker != marker:
+        return run
+    if run.status == "running":
+        run = _concluded(run, manifest, library, clock)
+    if run.status == "running":
+        return run  # resumed just now: its other execution sums it up
+    # On record first: whoever watches the run does not depend on the event.
+    events.film_ready(reports.film_event(run))
+    return manifest.update_run(
+        run,
+        lambda latest: (
+            latest.model_copy(update={"announced": True}) if latest.marker == marker else latest
+        ),
+    )
+
+
+def _concluded(run: FilmRun, manifest: Manifest, library: Library, clock: Clock) -> FilmRun:
+    """The run as it ended, on record and beside its request."""
+    clips = clips_of(run, library)
+    renders = manifest.read_many([clip.render_id for clip in clips])
+    result_key = library.film_key(run.film, run.run_id, f"result-{run.executions}")
+    ended = summed_up(run, clips, renders)
+    changes = {
+        "status": "finished" if ended.done == ended.total else "incomplete",
+        "ended_at": clock(),
+        "result_key": result_key,
+    }
+    ended = ended.model_copy(update=changes)
+    library.replace_document(result_key, _result(ended, clips, renders))
+    _close_before(run, manifest, library, clock)
+    kept = ended.model_copy(update={"missing": ended.missing[:MAX_MISSING_ON_RECORD]})
+    return manifest.update_run(run, _ended(kept))
+
+
+def _close_before(run: FilmRun, manifest: Manifest, library: Library, clock: Clock) -> None:
+    """End earlier runs whose execution is gone, once nothing of theirs is under way any more.
+
+    They were interrupted, and this run has made good what they lacked: nobody else ends them.
+    """
+    for earlier in manifest.runs(run.film):
+        if earlier.status != "running" or earlier.order >= run.order:
+            continue
+        clips = clips_of(earlier, library)
+        renders = manifest.read_many([clip.render_id for clip in clips])
+        closed = summed_up(earlier, clips, renders)
+        if closed.done + closed.failed + closed.unresolved < closed.total:
+            continue
+        changes = {
+            "status": "finished" if closed.done == closed.total else "incomplete",
+            "ended_at": clock(),
+            "missing": closed.missing[:MAX_MISSING_ON_RECORD],
+        }
+        manifest.update_run(earlier, _ended(closed.model_copy(update=changes)))
+
+
+def _ended(closed: FilmRun) -> Callable[[FilmRun], FilmRun]:
+    def ended(latest: FilmRun) -> FilmRun:
+        if latest.status != "running" or latest.executions != closed.executions:
+            return latest
+        return closed.model_copy(update={"version": latest.version})
+
+    return ended
+
+
+def summed_up(run: FilmRun, clips: Iterable[FilmClip], renders: dict[str, Render]) -> FilmRun:
+    """The run with its counts, its cost so far, and every clip that came to rest without being."""
+    done = failed = unresolved = 0
+    missing: list[Shortfall] = []
+    costs: list[Decimal] = []
+    for clip in clips:
+        render = renders.get(clip.render_id)
+        status = "planned" if render is None else render.status
+        is_there = clip.is_reused or status == "finalized"
+        done += is_there
+        failed += status in {"failed", "cancelled"} and not is_there
+        unresolved += status in {"submit_unknown", "stalled"} and not is_there
+        if render is not None and not clip.is_reused and render.cost_usd is not None:
+            costs.append(render.cost_usd)
+        if not is_there:
+            missing.append(_shortfall(clip, render))
+    return run.model_copy(
+        update={
+            "done": done,
+            "failed": failed,
+            "unresolved": unresolved,
+            "missing": tuple(missing),
+            "cost_usd": sum(costs, Decimal(0)) if costs else None,
+        }
+    )
+
+
+def clips_of(run: FilmRun, library: Library) -> tuple[FilmClip, ...]:
+    """The clips of a run, as they were written down when it was accepted."""
+    listed = json.loads(b"".join(library.read(run.clips_key)))
+    return tuple(FilmClip.model_validate(clip) for clip in listed)
+
+
+def _render(turn: Turn, record: Render) -> Turn:
+    name = f"{record.render_id}-{record.executions}"
+    return turn.model_copy(
+        update={"render": record, "step": "render", "name": name, "tries": turn.tries + 1}
+    )
+
+
+def _wait(turn: Turn) -> Turn:
+    """Look again later, with the render still as this run drafted it."""
+    return turn.model_copy(update={"step": "wait", "wait_seconds": WAIT_SECONDS})
+
+
+def _rest(turn: Turn, record: Render) -> Turn:
+    return turn.model_copy(update={"render": record, "step": "rest"})
+
+
+def _made_good(turn: Turn, manifest: Manifest, poll_timeout: float, clock: Clock) -> Turn:
+    """Set a render going again that had come to nothing before this run was asked for.
+
+    What fails while the run waits for it is no part of what the run said it would cost. Two runs
+    at a time would else pay in turns, without an end, for a clip that fails each time.
+    """
+    asked_at = turn.render.created_at
+
+    def revived(latest: Render) -> Render:
+        is_over = latest.status in SETTLED and latest.status != "finalized"
+        if not is_over or _has_failed_since(latest, asked_at):
+            return latest
+        again = revival.made_good(latest, clock(), poll_timeout)
+        if again is None or latest.taken_up_by == turn.marker:
+            return latest
+        return again.model_copy(
+            update={"taken_up_by": turn.marker, "thumbnail": turn.render.thumbnail}
+        )
+
+    record = manifest.update(turn.render.render_id, revived)
+    if record.status in SETTLED:
+        return _rest(turn, record)
+    # Another run was quicker.
+    return _render(turn, record) if record.taken_up_by == turn.marker else _wait(turn)
+
+
+def _has_failed_since(render: Render, moment: datetime) -> bool:
+    """Whether a render came to rest after a run was asked for, whose price did not count it in."""
+    return bool(render.timeline) and render.timeline[-1].at > moment
+
+
+def _taken_over(turn: Turn, record: Render, manifest: Manifest, clock: Clock) -> Turn:
+    """Give a render whose execution is gone another one, a few times."""
+    if turn.tries >= MAX_TRIES:
+        _log.warning("left alone", extra={"renderId": record.render_id, "tries": turn.tries})
+        return _rest(turn, record)
+
+    def resumed(latest: Render) -> Render:
+        if latest.status in SETTLED or latest.executions != record.executions:
+            return latest
+        again = revival.resumed(latest, clock())
+        return again.model_copy(update={"taken_up_by": turn.marker})
+
+    latest = manifest.update(record.render_id, resumed)
+    return _rest(turn, latest) if latest.status in SETTLED else _render(turn, latest)
+
+
+def _restore(record: Render, manifest: Manifest, library: Library, clock: Clock) -> None:
+    """Make a clip the film's again that was superseded by another since."""
+    current = manifest.entry(record.pipeline_request_id, record.entry_id)
+    if current is None or current.render_id == record.render_id or record.clip is None:
+        return
+    entry: ManifestEntry = reports.entry(record, record.clip, library.uri, clock())
+    moment = clock().isoformat(timespec="microseconds")
+    manifest.restore(entry, f"{moment}#{record.render_id}")
+
+
+def _repainted(turn: Turn, record: Render, manifest: Manifest, clock: Clock) -> Turn:
+    """Have the pictures of a finished clip made: there are none, or they are to look otherwise."""
+    order = turn.render.thumbnail or record.thumbnail
+    is_same = identity.thumbnail_fingerprint(order) == identity.thumbnail_fingerprint(
+        record.thumbnail
+    )
+    if is_same and record.pictures is not None:
+        return _rest(turn, record)
+
+    def repainted(latest: Render) -> Render:
+        if latest.status != "finalized":
+            return latest
+        again = revival.resumed(latest, clock())
+        changes = {"taken_up_by": turn.marker, "thumbnail": order, "pictures": None}
+        return again.model_copy(update=changes)
+
+    return _render(turn, manifest.update(record.render_id, repainted))
+
+
+def _shortfall(clip: FilmClip, render: Render | None) -> Shortfall:
+    failure = render.failure if render is not None else None
+    return Shortfall(
+        clip_id=clip.clip_id,
+        quality_mode=clip.quality_mode,
+        render_id=clip.render_id,
+        status="planned" if render is None else render.status,
+        error=failure and failure.error,
+        message=failure and failure.message[:MAX_WORDS],
+        code=failure and failure.code and failure.code[:MAX_CODE],
+    )
+
+
+def _result(run: FilmRun, clips: Iterable[FilmClip], renders: dict[str, Render]) -> bytes:
+    """What a run came to, for whoever finds it beside the request."""
+    rows = [
+        {
+            "clipId": clip.clip_id,
+            "qualityMode": clip.quality_mode,
+            "renderId": clip.render_id,
+            "status": renders[clip.render_id].status if clip.render_id in renders else "planned",
+            "reused": clip.is_reused,
+            "clip": _made(renders.get(clip.render_id)),
+        }
+        for clip in clips
+    ]
+    document = {
+        **reports.film_event(run),
+        "missing": [reports.shortfall(missing) for missing in run.missing],
+        "requestedAt": run.requested_at.isoformat(),
+        "endedAt": run.ended_at and run.ended_at.isoformat(),
+        "clips": rows,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False).encode()
+
+
+def _made(render: Render | None) -> dict[str, object] | None:
+    if render is None or render.clip is None:
+        return None
+    return render.clip.model_dump(mode="json")

@@ -1,0 +1,105 @@
+"""Setting a render going again that has come to rest, or whose execution is gone.
+
+Each function gives the render as it has to be written before its next execution is started.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from videoconductor.clip import Attempt, Render
+from videoconductor.providers import Job
+
+# Ends from which a job has nothing more to give, though it was never reported as failed.
+USED_UP = frozenset({"NotAClip"})
+
+
+def attached(latest: Render, job: Job, now: datetime, poll_timeout: float) -> Render:
+    """The render waiting for `job`, for `poll_timeout` seconds from now."""
+    unseen = Attempt(number=1, permitted_at=now, lease_until=now, outcome="unknown")
+    return _anew(latest).having(
+        now,
+        "rendering",
+        job=job,
+        still_attempts=_given_up(latest.still_attempts, now),
+        # Whether that is the job of a POST nobody saw the answer of, its clip will show.
+        attempts=latest.attempts or (unseen,),
+        submitted_at=latest.submitted_at or now,
+        deadline=now + timedelta(seconds=poll_timeout),
+        wait_seconds=1,
+    )
+
+
+def retried(latest: Render, now: datetime) -> Render:
+    """The render as before its first POST, with leave for one more. A still that is kept stays."""
+    return _anew(latest).having(
+        now,
+        "planned",
+        still_attempts=_given_up(latest.still_attempts, now),
+        attempts=_given_up(latest.attempts, now),
+        postponements=0,
+        job=None,
+        submitted_at=None,
+        deadline=None,
+        progress=None,
+        wait_seconds=0,
+    )
+
+
+def resumed(latest: Render, now: datetime) -> Render:
+    """The render as it is, for an execution that takes the place of its own."""
+    return latest.having(now, executions=latest.executions + 1)
+
+
+def may_still_cost(render: Render) -> bool:
+    """Whether the newest POST may have been accepted without its job having ended.
+
+    For those before it that was settled, or consented to, when the newest was allowed.
+    """
+    attempts = (*render.attempts[-1:], *render.still_attempts[-1:])
+    if not attempts:
+        return False
+    newest = max(attempts, key=lambda attempt: attempt.permitted_at)
+    if newest.outcome in {"refused", "not_sent"}:
+        return render.job is not None  # one that somebody attached: it was paid for elsewhere
+    return not (newest.outcome == "accepted" and newest.has_ended)
+
+
+def made_good(latest: Render, now: datetime, poll_timeout: float) -> Render | None:
+    """The render on its way to the clip it came to rest without; None where a person decides.
+
+    A job that may still give its clip is waited for again: that costs nothing. Only what has come
+    to nothing is allowed one more POST.
+    """
+    if latest.status == "submit_unknown":
+        return None
+    error = latest.failure and latest.failure.error
+    is_used_up = error in USED_UP or error == "Abandoned"
+    if latest.job is not None and may_still_cost(latest) and not is_used_up:
+        return attached(latest, latest.job, now, poll_timeout)
+    if may_still_cost(latest) and not is_used_up:
+        return None
+    return retried(latest, now)
+
+
+def _anew(latest: Render) -> Render:
+    cleared: dict[str, Any] = {
+        "executions": latest.executions + 1,
+        "missing_since": None,
+        "delivery": None,
+        "copies": 0,
+        "crashes": 0,
+        "failure": None,
+        "announced": None,
+    }
+    return latest.model_copy(update=cleared)
+
+
+def _given_up(attempts: tuple[Attempt, ...], now: datetime) -> tuple[Attempt, ...]:
+    return tuple(
+        attempt.model_copy(update={"outcome": "abandoned", "settled_at": now})
+        if attempt.outcome in {"unknown", "submitting"}
+        else attempt
+        for attempt in attempts
+    )

@@ -1,0 +1,166 @@
+"""The verb first_frame: the still that a clip starts from, made once and shared."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+
+from videoconductor import identity, inputs, permits
+from videoconductor.clip import Attempt, Frame, Render, Still
+from videoconductor.errors import (
+    CopyFailed,
+    LibraryUnavailable,
+    NotSent,
+    RenderFailed,
+    SubmitUnknown,
+)
+from videoconductor.permits import Clock
+from videoconductor.providers import MadeStill, Provider
+from videoconductor.workflow.guards import (
+    HOLDER_GONE,
+    Pace,
+    current,
+    in_time,
+    resumed,
+    unless_cancelled,
+)
+
+if TYPE_CHECKING:
+    from videoconductor.library import Library
+    from videoconductor.manifest import Manifest
+
+_log = Logger(service="videoconductor", child=True)
+
+
+def first_frame(
+    render: Render,
+    manifest: Manifest,
+    library: Library,
+    provider: Provider,
+    pace: Pace,
+    clock: Clock,
+    jitter: random.Random,
+) -> Render:
+    """Have the still made that the clip starts from, or take the one that is there already.
+
+    Returns the render with its first frame, or `planned` or `framing` with `wait_seconds` until
+    FirstFrame may run again. Raises SubmitUnknown or a RenderFailed, each on record already.
+    """
+    began = clock()
+    record = current(manifest, render, pace, clock)
+    if record.status not in {"planned", "framing"}:
+        return resumed(record)
+    if record.plan.first_frame_prompt is None or record.plan.image is not None:
+        return record.having(clock(), wait_seconds=1)
+    permit = permits.newest(record, "still_attempts")
+    if permit is not None and permit.outcome == "submitting":
+        return _recovered_still(record, permit, manifest, library, clock)
+    shape = identity.still_fingerprint(record.plan)
+    still = manifest.still(record.pipeline_request_id, record.clip_id, shape)
+    if still is not None:
+        return _framed(manifest, record, still, clock)
+    in_time(began, clock)
+    record = permits.take(manifest, record, "still_attempts", pace.lease, clock)
+    try:
+        made = provider.make_still(record.plan, f"{record.render_id}-still-{_number(record)}")
+    except NotSent as problem:
+        waiting = permits.postpone(manifest, record, "still_attempts", problem, clock, jitter)
+        return unless_cancelled(waiting)
+    except RenderFailed as problem:
+        raise permits.refused(manifest, record, "still_attempts", problem, clock) from problem
+    except SubmitUnknown as problem:
+        raise permits.unknown(manifest, record, clock, str(problem)) from problem
+    still = _kept_still(made, record, manifest, library, clock)
+    return _framed(manifest, record, still, clock, _number(record))
+
+
+def _number(record: Render) -> int:
+    return record.still_attempts[-1].number
+
+
+def _recovered_still(
+    record: Render, permit: Attempt, manifest: Manifest, library: Library, clock: Clock
+) -> Render:
+    """The render with a still that was kept but is not on record, once its maker must be gone."""
+    left = permits.lease_left(permit, clock())
+    if left > 0:
+        return record.having(clock(), wait_seconds=left)
+    shape = identity.still_fingerprint(record.plan)
+    kept = manifest.still(record.pipeline_request_id, record.clip_id, shape)
+    if kept is not None and kept.render_id == record.render_id:
+        return _framed(manifest, record, kept, clock, permit.number)
+    for media_type in inputs.IMAGE_SUFFIXES:
+        key = library.still_key(record, media_type)
+        if library.exists(key):
+            content = b"".join(library.read(key))
+            still = _still(record, key, media_type, content)
+            return _framed(manifest, record, still, clock, permit.number)
+    raise permits.unknown(manifest, record, clock, HOLDER_GONE)
+
+
+def _kept_still(
+    made: MadeStill, record: Render, manifest: Manifest, library: Library, clock: Clock
+) -> Still:
+    """The still in the library: the first thing done with it, for its answer is its only copy."""
+    _log.info("still made")
+    try:
+        key = library.put_still(record, made.media_type, made.content)
+    except LibraryUnavailable as problem:
+        lost = CopyFailed(f"the still was made but could not be kept: {problem}", code="still")
+        lost.cost_ticks = made.cost_ticks
+        raise permits.refused(manifest, record, "still_attempts", lost, clock) from problem
+    return _still(record, key, made.media_type, made.content, made.cost_ticks)
+
+
+def _framed(
+    manifest: Manifest, record: Render, still: Still, clock: Clock, number: int | None = None
+) -> Render:
+    """Put the still on record: as the film's, and as the render's first frame.
+
+    `number` is the attempt that paid for it, if it was one of this render. One that comes after
+    the render has another first frame is booked, and no more.
+    """
+    if number is not None:
+        manifest.keep_still(record.pipeline_request_id, record.clip_id, still)
+    frame = Frame(key=still.key, media_type=still.media_type)
+
+    def framed(latest: Render) -> Render:
+        now = clock()
+        if number is not None:
+            latest = latest.having(
+                now,
+                **permits.with_attempt(
+                    latest,
+                    "still_attempts",
+                    number,
+                    outcome="accepted",
+                    has_ended=True,
+                    message=None,
+                    cost_ticks=still.cost_ticks,
+                    settled_at=now,
+                ),
+            )
+        if latest.plan.image is not None:
+            return latest
+        plan = latest.plan.model_copy(update={"image": frame})
+        return latest.having(now, still=still, plan=plan, wait_seconds=1)
+
+    return unless_cancelled(manifest.update(record.render_id, framed))
+
+
+def _still(
+    record: Render, key: str, media_type: str, content: bytes, cost_ticks: int | None = None
+) -> Still:
+    return Still(
+        fingerprint=identity.still_fingerprint(record.plan),
+        render_id=record.render_id,
+        model=record.plan.image_model or "",
+        key=key,
+        media_type=media_type,
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        cost_ticks=cost_ticks,
+    )

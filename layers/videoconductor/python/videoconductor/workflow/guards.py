@@ -1,0 +1,114 @@
+"""What every verb begins with: the record, and whether this execution is still in charge of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from videoconductor import pacing, permits
+from videoconductor.clip import Render, request_id
+from videoconductor.errors import (
+    ManifestUnavailable,
+    RenderCancelled,
+    RenderFailed,
+    RenderStalled,
+    SubmitUnknown,
+)
+from videoconductor.permits import Change, Clock
+from videoconductor.providers import Job
+
+if TYPE_CHECKING:
+    from videoconductor.manifest import Manifest
+
+# A function must have time left for the whole POST once it holds the permit.
+MAX_SECONDS_BEFORE_POST = 20
+HOLDER_GONE = "the process that held the permit to POST is gone"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Times of a render in seconds, all from settings."""
+
+    poll_interval: float = 5
+    poll_timeout: float = 900
+    lease: int = 150
+
+
+def current(manifest: Manifest, render: Render, pace: Pace, clock: Clock) -> Render:
+    """The record of `render`, provided that this execution is still the one in charge of it."""
+    record = with_carried_job(manifest.read(render.render_id), render, manifest, pace, clock)
+    if record.executions != render.executions:
+        raise RenderCancelled(f"execution {record.executions} has taken over")
+    return unless_cancelled(record)
+
+
+def with_carried_job(
+    record: Render, render: Render, manifest: Manifest, pace: Pace, clock: Clock
+) -> Render:
+    """The record with the job that the document carries because Start could not write it."""
+    posted = render.attempt
+    if render.job is None or posted is None or posted.request_id != render.request_id:
+        return record
+    known = next((a for a in record.attempts if a.number == posted.number), None)
+    if known is None or known.request_id is not None:
+        return record
+    return manifest.update(record.render_id, accepted(posted.number, render.job, pace, clock))
+
+
+def unless_cancelled(record: Render) -> Render:
+    if record.status == "cancelled":
+        raise RenderCancelled(f"render {record.render_id} was cancelled")
+    return record
+
+
+def resumed(record: Render) -> Render:
+    """A record that is further on than the state thought. Raises what ended it, if it ended."""
+    if record.status == "submit_unknown":
+        raise SubmitUnknown(record.failure.message if record.failure else "unknown")
+    if record.status == "stalled":
+        raise RenderStalled(record.failure.message if record.failure else "stalled")
+    if record.status == "failed":
+        raise RenderFailed(record.failure.message if record.failure else "failed")
+    return record.model_copy(update={"wait_seconds": max(record.wait_seconds, 1)})
+
+
+def in_time(began: datetime, clock: Clock) -> None:
+    if (clock() - began).total_seconds() > MAX_SECONDS_BEFORE_POST:
+        raise ManifestUnavailable("too slow today to send a POST that could be answered in time")
+
+
+def accepted(number: int, job: Job, pace: Pace, clock: Clock) -> Change:
+    """Puts an accepted job on record, under the attempt that started it.
+
+    It becomes the render's job only where none has taken its place. A render that was cancelled
+    or given up meanwhile stays so, and can be attached.
+    """
+
+    def put_on_record(latest: Render) -> Render:
+        mine = next((a for a in latest.attempts if a.number == number), None)
+        if mine is None or mine.request_id is not None:
+            return latest
+        now = clock()
+        changed = permits.with_attempt(
+            latest,
+            "attempts",
+            number,
+            outcome="accepted",
+            request_id=request_id(job),
+            message=None,
+            settled_at=now,
+        )
+        if latest.job is not None or number != latest.attempts[-1].number:
+            return latest.having(now, **changed)
+        return latest.having(
+            now,
+            "rendering" if latest.status in {"planned", "framing"} else None,
+            **changed,
+            job=job,
+            submitted_at=now,
+            deadline=now + timedelta(seconds=pace.poll_timeout),
+            wait_seconds=pacing.poll_gap(pace.poll_interval, 0, None, pace.poll_timeout),
+        )
+
+    return put_on_record

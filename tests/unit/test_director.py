@@ -1,0 +1,415 @@
+"""Scripts of any size, planned without AWS: how long that takes and how much is written down."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from videoconductor import filming, reports, views
+from videoconductor.clip import (
+    Attempt,
+    Clip,
+    Failure,
+    FilmOrder,
+    ManifestEntry,
+    Render,
+)
+from videoconductor.conductor import Conductor
+from videoconductor.director import Director
+from videoconductor.errors import InvalidRequest, MachineUnavailable, NotSetGoing
+from videoconductor.library import Library
+from videoconductor.planning import PlanDefaults
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+CALLER = "arn:aws:iam::1:user/tester"
+MANY = 10_000
+KIB = 1024
+LAMBDA_ANSWER = 6 * 1024 * KIB
+EVENT = 256 * KIB
+# FilmFunction has 1,024 MB, which is about 0.6 of a core, and 30 seconds.
+SECONDS = 15
+
+
+class Bucket:
+    """S3, as far as the library's documents go."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def put_object(self, *, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803
+        self.objects[Key] = Body
+
+    def get_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        content = self.objects[Key]
+
+        class Body:
+            def iter_chunks(self, size: int) -> Any:
+                return (content[at : at + size] for at in range(0, len(content), size))
+
+        return {"Body": Body()}
+
+
+class Table:
+    """The manifest, in a few dictionaries."""
+
+    def __init__(self) -> None:
+        self.entered: dict[str, ManifestEntry] = {}
+        self.made: dict[str, Render] = {}
+        self.run_records: dict[str, Any] = {}
+        self.known_stills: set[tuple[str, str]] = set()
+
+    def entries(self, film: str) -> list[ManifestEntry]:
+        return list(self.entered.values())
+
+    def stills(self, film: str) -> set[tuple[str, str]]:
+        return self.known_stills
+
+    def read_many(self, names: list[str]) -> dict[str, Render]:
+        return {name: self.made[name] for name in names if name in self.made}
+
+    def take_in(self, entry: ManifestEntry) -> bool:
+        return self.entered.setdefault(entry.id, entry) is entry
+
+    def create_run(self, run: Any) -> bool:
+        return self.run_records.setdefault(run.run_id, run) is run
+
+    def run(self, film: str, run_id: str) -> Any:
+        return self.run_records[run_id]
+
+    def runs(self, film: str) -> list[Any]:
+        return list(self.run_records.values())
+
+    def update_run(self, run: Any, change: Any) -> Any:
+        self.run_records[run.run_id] = change(self.run_records[run.run_id])
+        return self.run_records[run.run_id]
+
+
+class Told(list[Any]):
+    def film_ready(self, detail: dict[str, Any]) -> None:
+        self.append(detail)
+
+
+class Film:
+    """A director over a bucket and a table of its own."""
+
+    def __init__(self, modes: Any, models: Any) -> None:
+        self.bucket, self.table, self.started = Bucket(), Table(), []
+        self.library = Library("library", self.bucket, "generated/videos")
+        none: Any = None
+        conductor = Conductor(
+            modes=modes,
+            models=models,
+            defaults=PlanDefaults(),
+            manifest=self.table,  # type: ignore[arg-type]
+            library=self.library,
+            machine=none,
+            announce=none,
+            attach_job=none,
+            poll_timeout=900,
+            new_id=lambda: "unused",
+            clock=lambda: NOW,
+        )
+        self.director = Director(
+            conductor=conductor,
+            library=self.library,
+            manifest=self.table,  # type: ignore[arg-type]
+            start=self.started.append,
+            is_running=lambda run: True,
+            new_id=lambda: f"run{len(self.table.run_records)}",
+            clock=lambda: NOW,
+        )
+
+    def accept(self, script: dict[str, Any], **order: Any) -> Any:
+        return self.director.accept(json.dumps(script), FilmOrder(**order), CALLER)
+
+    def items(self, run: Any) -> list[dict[str, Any]]:
+        return json.loads(self.bucket.objects[run.items_key])
+
+    def conclude(self, run: Any) -> tuple[Any, dict[str, Any]]:
+        told = Told()
+        ended = filming.conclude(
+            run,
+            run.marker,
+            self.table,  # type: ignore[arg-type]
+            self.library,
+            told,  # type: ignore[arg-type]
+            lambda: NOW,
+        )
+        return ended, told[0]
+
+
+@pytest.fixture
+def film(modes, models):
+    return Film(modes, models)
+
+
+def script(clips, **fields):
+    return {"schemaVersion": "1.0", "requestId": "big", "clips": clips, **fields}
+
+
+def many(count):
+    """Like Ring's: a cast, a still, dialogue and a thumbnail each."""
+    return script(
+        [
+            {
+                "id": f"{number:05}",
+                "duration": 6,
+                "firstFrame": {"imagePrompt": f"{{{{girl}}}} at bar {number}"},
+                "scene": {
+                    "action": f"{{{{girl}}}} waves to {number}",
+                    "dialogue": [{"speaker": "girl", "line": f"hello, {number}"}],
+                },
+                "thumbnail": {"enabled": True, "overlays": [{"text": "x", "role": "title"}]},
+            }
+            for number in range(count)
+        ],
+        cast=[{"id": "girl", "description": "a woman in black"}],
+        setting="a bar at night",
+    )
+
+
+def ended(render, status, **changes):
+    attempt = Attempt(
+        number=1,
+        permitted_at=NOW,
+        lease_until=NOW,
+        outcome="accepted",
+        request_id=f"job-{render.render_id}",
+        cost_ticks=10**9,
+    )
+    return render.having(
+        NOW, status, attempts=(attempt,), job={"requestId": f"job-{render.render_id}"}, **changes
+    )
+
+
+def finished(render):
+    clip = Clip(
+        key=f"generated/videos/big/{render.render_id}.mp4",
+        sidecar_key=f"generated/videos/big/{render.render_id}.json",
+        bytes=1,
+        sha256="a" * 64,
+        seconds=6,
+        width=848,
+        height=480,
+        video_codec="avc1",
+    )
+    return ended(render, "finalized", clip=clip)
+
+
+def run_all(film, run, end):
+    """Bring the renders of a run's items to rest, and enter those that have a clip."""
+    for number, item in enumerate(film.items(run)):
+        render = end(number, Render.model_validate(item))
+        film.table.made[render.render_id] = render
+        if render.clip is not None:
+            entry = reports.entry(render, render.clip, film.library.uri, NOW)
+            film.table.entered[entry.id] = entry
+
+
+def test_ten_thousand_clips_are_planned_written_down_and_summed_up_within_bounds(film):
+    text = json.dumps(many(MANY))
+    began = time.process_time()
+    run, clips = film.director.accept(text, FilmOrder(), CALLER)
+    assert time.process_time() - began < SECONDS
+
+    assert (run.total, run.due, run.items) == (MANY, MANY, MANY)
+    assert film.started == [run]
+    assert len(run.model_dump_json()) < 2 * KIB
+    items = film.items(run)
+    assert max(len(json.dumps(item)) for item in items) < 4 * KIB
+    assert len({item["renderId"] for item in items}) == MANY
+    assert len(json.dumps(views.film_accepted(run, clips))) < LAMBDA_ANSWER
+    assert run.estimated_cost_usd == MANY * Decimal("0.51")
+
+    failure = Failure(error="ModerationRejected", message="雨" * 500, code="雪" * 500)
+    run_all(
+        film,
+        run,
+        lambda n, r: ended(r, "failed", failure=failure) if n % 2 else finished(r),
+    )
+    began = time.process_time()
+    concluded, event = film.conclude(run)
+    assert time.process_time() - began < SECONDS
+
+    assert (concluded.status, concluded.done, concluded.failed) == (
+        "incomplete",
+        MANY // 2,
+        MANY // 2,
+    )
+    assert len(json.dumps(event, ensure_ascii=False).encode()) < EVENT
+    assert len(concluded.model_dump_json().encode()) < EVENT
+    assert len(event["missing"]) == filming.MAX_MISSING_ON_RECORD
+    result = json.loads(film.bucket.objects[concluded.result_key])
+    assert len(result["missing"]) == MANY // 2
+    assert len(result["clips"]) == MANY
+    detail = views.film_detail(concluded, clips, film.table.made)
+    assert len(json.dumps({**detail, "clips": detail["clips"][:1]})) < 4 * KIB
+    # Of this process as a whole, the other tests' fixtures included.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 900 * KIB
+
+
+def test_a_page_of_a_large_films_manifest_fits_into_an_answer_and_all_pages_are_all_of_it(film):
+    run, _ = film.accept(many(1000))
+    run_all(film, run, lambda n, render: finished(render))
+    signed = "https://library.s3.amazonaws.com/" + "x" * 1500
+    read, after = [], None
+    for _ in range(10):
+        page = views.manifest(
+            "big", film.table.entries("big"), [run], lambda uri: uri and signed, after, 300
+        )
+        assert len(json.dumps(page)) < LAMBDA_ANSWER
+        read += page["clips"]
+        assert bool(page["runs"]) == ("next" not in page)
+        if (after := page.get("next")) is None:
+            break
+
+    assert [clip["_key"] for clip in read] == sorted(film.table.entered)
+
+
+def test_planning_remasters_looks_at_each_entry_a_few_times_not_at_all_for_each_clip(
+    film, monkeypatch
+):
+    count = 300
+    run, _ = film.accept(many(count))
+    run_all(film, run, lambda n, render: finished(render))
+    looks = []
+    real = ManifestEntry.clip_id.fget
+    monkeypatch.setattr(
+        ManifestEntry, "clip_id", property(lambda entry: (looks.append(1), real(entry))[1])
+    )
+
+    film.accept(many(count), remaster=True)
+
+    assert len(looks) <= 10 * count
+
+
+def test_a_clip_is_taken_only_while_its_render_and_its_entry_are_of_the_same_shape(film):
+    run, _ = film.accept(many(3))
+    run_all(film, run, lambda n, render: finished(render))
+    film.table.entered = {
+        name: entry.model_copy(update={"thumbnail_fingerprint": None})
+        for name, entry in film.table.entered.items()
+    }
+
+    # The thumbnails are still to be made: a turn, and nothing to pay for.
+    again, clips = film.accept(many(3))
+    assert (again.due, again.items, again.estimated_cost_usd) == (0, 3, 0)
+    assert all(clip.is_reused for clip in clips)
+
+    changed = many(3)
+    changed["clips"][1]["scene"]["dialogue"][0]["line"] = "goodbye"
+    third, clips = film.accept(changed)
+    assert [clip.is_due for clip in clips] == [False, True, False]
+    assert third.due == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "is_due"),
+    [
+        ("planned", {}, True),
+        ("framing", {}, True),
+        ("rendering", {}, False),
+        ("rendered", {}, False),
+        ("failed", {"failure": Failure(error="RenderFailed", message="m")}, False),
+        ("failed", {"failure": Failure(error="NotAClip", message="m")}, True),
+        ("failed", {"failure": Failure(error="Abandoned", message="m"), "job": None}, True),
+        ("failed", {"failure": Failure(error="CopyFailed", message="m")}, False),
+        ("stalled", {}, False),
+        ("cancelled", {}, False),
+        ("submit_unknown", {"job": None}, False),
+    ],
+)
+def test_what_is_due_is_what_this_run_may_have_to_post_for(film, status, changes, is_due):
+    run, [clip] = film.accept(many(1))
+    [item] = film.items(run)
+    film.table.made[clip.render_id] = ended(Render.model_validate(item), status).model_copy(
+        update=changes
+    )
+
+    run, [clip] = film.accept(many(1))
+
+    assert (clip.is_due, clip.is_reused) == (is_due, False)
+    assert run.due == is_due
+    assert bool(run.estimated_cost_usd) == is_due
+    assert run.items == 1
+
+
+def test_a_job_that_ended_at_the_provider_is_due(film):
+    run, [clip] = film.accept(many(1))
+    [item] = film.items(run)
+    render = ended(Render.model_validate(item), "failed")
+    over = render.attempts[0].model_copy(update={"has_ended": True})
+    film.table.made[clip.render_id] = render.model_copy(update={"attempts": (over,)})
+
+    _, [clip] = film.accept(many(1))
+
+    assert clip.is_due
+
+
+def test_a_still_that_is_there_is_not_reckoned_again(film):
+    from videoconductor import identity
+
+    run, [clip] = film.accept(many(1))
+    plan = Render.model_validate(film.items(run)[0]).plan
+    assert clip.estimated_cost_usd == Decimal("0.51")
+    film.table.known_stills.add((clip.clip_id, identity.still_fingerprint(plan)))
+
+    run, [clip] = film.accept(many(1))
+
+    assert clip.estimated_cost_usd == run.estimated_cost_usd == Decimal("0.49")
+    [item] = film.items(run)
+    assert item["plan"]["estimate"]["totalUsd"] == 0.49
+    with pytest.raises(InvalidRequest, match=r"0\.49"):
+        film.accept(many(1), max_cost_usd=Decimal("0.48"))
+
+
+def test_the_newest_clip_of_each_is_the_source_of_an_edit(film):
+    clips = [{"id": "01", "duration": 6, "prompt": "one"}]
+    run, _ = film.accept(script(clips))
+    run_all(film, run, lambda n, render: finished(render))
+    [draft] = film.table.entered.values()
+    newer = draft.model_copy(
+        update={
+            "id": "01::preview",
+            "quality_mode": "preview",
+            "url": "s3://library/newer.mp4",
+            "updated_at": NOW + timedelta(seconds=1),
+        }
+    )
+    film.table.entered[newer.id] = newer
+
+    run, _ = film.accept(script(clips), source_video_url="manifest")
+
+    [item] = film.items(run)
+    assert item["plan"]["sourceVideoUrl"] == newer.url
+    assert item["remasterFromRequestId"] == newer.request_id
+
+
+def test_what_may_not_be_under_way_is_said_so(film):
+    def down(run):
+        raise MachineUnavailable("Step Functions: ThrottlingException")
+
+    object.__setattr__(film.director, "start", down)
+
+    with pytest.raises(NotSetGoing, match="run0 of film big is on record"):
+        film.accept(many(1))
+    assert len(film.table.run_records) == 1
+
+
+def test_ten_thousand_clips_are_taken_in_quickly_and_each_once(film):
+    clips = [{"id": f"{n}", "status": "done", "url": "https://e.com/a"} for n in range(MANY)]
+    text = json.dumps({"version": 3, "clips": clips})
+    began = time.process_time()
+
+    first = film.director.take_in("big", text)
+    second = film.director.take_in("big", text)
+
+    assert time.process_time() - began < SECONDS
+    assert (len(first["imported"]), len(first["kept"])) == (MANY, 0)
+    assert (second["imported"], len(second["kept"])) == ([], MANY)
