@@ -12,6 +12,7 @@ from videoconductor_cli.commands import (
     demo,
     film,
     generate,
+    jobs,
     local,
     manifest,
     plan,
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(generate.generate)
 app.command(cls=Counted)(film.film)
+app.command(cls=Counted)(jobs.jobs)
 app.command()(browse.status)
 app.command("list")(browse.renders)
 app.add_typer(manifest.app, name="manifest")

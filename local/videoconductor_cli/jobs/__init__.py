@@ -1,0 +1,1 @@
+"""Jobs files: a list of clips made straight at xAI, without AWS, and kept in a folder."""
