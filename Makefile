@@ -14,7 +14,7 @@ RUNS = 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 FIND_PYTHON = for python in $(CANDIDATES); do \
     $$python -c $(RUNS) >/dev/null 2>&1 && echo $$python && break; done
 
-.PHONY: help setup demo test check format build deploy bench clients clean
+.PHONY: help setup demo test check format build deploy bench clients fuzz invoke clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,7 +35,7 @@ demo: $(VENV)/.ready ## make a short film end to end on this machine: no AWS, no
 	@$(BIN)/videoconductor demo
 
 test: $(VENV)/.ready ## run the tests
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 3
 
 check: $(VENV)/.ready ## lint, types, template, state machine, house rules
 	@$(BIN)/ruff check .
@@ -61,7 +61,16 @@ build: $(SAM_VENV)/.ready ## validate and build what gets deployed
 deploy: build ## deploy to AWS (asks what it needs to know)
 	@$(SAM_VENV)/bin/sam deploy --guided
 
-clients: $(VENV)/.ready ## try other people's xAI clients against the simulator (node and npm)
+invoke: $(VENV)/.ready ## run one function on an event: FUNCTION=poll [EVENT=my.json]
+	@test -n "$(FUNCTION)" || { echo "say which one: make invoke FUNCTION=poll" >&2; exit 2; }
+	@if [ "$$(uname)" = Linux ] && docker info >/dev/null 2>&1; then \
+	  $(MAKE) --no-print-directory $(SAM_VENV)/.ready && sam=$(SAM_VENV)/bin/sam; fi; \
+	$(BIN)/videoconductor local invoke $(FUNCTION) $(if $(EVENT),--event $(EVENT)) $${sam:+--sam $$sam}
+
+fuzz: $(VENV)/.ready ## look for answers that docs/openapi.json does not describe (FUZZ="--max-examples 200")
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
+
+clients: $(VENV)/.ready ## try other people's xAI clients and the MCP inspector (node and npm)
 	@$(BIN)/python -m pytest -m clients tests/clients
 
 bench: $(VENV)/.ready ## measure what docs/performance.md claims

@@ -11,19 +11,26 @@ app = door.application()
 
 @app.get("/v1/videos/<render_id>")
 def render(render_id: str) -> Response[str]:
-    found = wiring.manifest().read(render_id)
-    return door.answer(views.detail(found, wiring.presigned_url))
+    door.takes(app, "wait")
+    found = wiring.awaited(render_id, door.patience(app))
+    return door.answer(views.detail(found, wiring.presigned_url, wiring.callback(found)))
 
 
 @app.get("/v1/videos")
 def renders() -> Response[str]:
-    limit = door.whole_number(app, "limit", default=50, lowest=1, highest=100)
-    found = wiring.manifest().renders(wiring.now(), limit, door.cursor(app))
-    return door.answer(views.page(found, limit))
+    found = wiring.manifest().page(door.listing(app), wiring.now())
+    return door.answer(views.page(found))
+
+
+@app.get("/v1/films")
+def films() -> Response[str]:
+    found = wiring.manifest().run_page(door.run_listing(app), wiring.now())
+    return door.answer(views.film_page(found))
 
 
 @app.get("/v1/films/.+/manifest")  # the router's own <film> lacks letters of many scripts
 def manifest() -> Response[str]:
+    door.takes(app, "presign", "after", "limit")
     film, found = door.film(app), wiring.manifest()
     url = wiring.opened if door.flag(app, "presign") else None
     after, limit = door.query(app, "after"), door.optional_number(app, "limit", 1, 1000)
@@ -33,8 +40,9 @@ def manifest() -> Response[str]:
 
 @app.get("/v1/films/.+")
 def film() -> Response[str]:
-    run, clips, renders = wiring.film(door.film(app), door.query(app, "run"))
-    return door.answer(views.film_detail(run, clips, renders))
+    door.takes(app, "run", "wait")
+    run, clips, renders = wiring.film(door.film(app), door.query(app, "run"), door.patience(app))
+    return door.answer(views.film_detail(run, clips, renders, wiring.callback(run)))
 
 
 @door.logger.inject_lambda_context(clear_state=True)

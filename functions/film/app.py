@@ -1,26 +1,24 @@
-"""Door: scripts to be made into films, and manifests to be taken in."""
+"""Door: scripts to be made into films, decisions about their runs, and manifests to take in."""
 
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from videoconductor import door, views, wiring
+from videoconductor import door, intake, views, wiring
+from videoconductor.clip import FilmClip, FilmRun
 
 app = door.application()
 
 
 @app.post("/v1/films")
 def film() -> Response[str]:
-    order = door.film_order(app)
-    key = app.current_event.headers.get("idempotency-key")
-    text = door.body_text(app)
-    run, clips = wiring.director().accept(text, order, door.caller(app), key)
-    body = views.film_accepted(run, clips)
-    return door.answer(body, 202, headers={"Location": body["links"]["self"]})
+    order, text = door.film_order(app), door.body_text(app)
+    return _accepted(*wiring.director().accept(text, order, door.caller(app), door.key(app)))
 
 
 @app.post("/v1/films/.+/manifest")
 def take_in() -> Response[str]:
+    door.takes(app)
     film_id = door.film(app)
     found = wiring.director().take_in(film_id, door.body_text(app))
     return door.answer({"filmId": film_id, **found})
@@ -28,8 +26,41 @@ def take_in() -> Response[str]:
 
 @app.post("/v1/films/.+/resume")
 def resume() -> Response[str]:
-    run = wiring.director().resume(door.film(app), door.query(app, "run"))
-    return door.answer(views.film_run(run))
+    return door.answer(views.film_run(wiring.director().resume(*_run())))
+
+
+@app.post("/v1/films/.+/cancel")
+def cancel() -> Response[str]:
+    return door.answer(views.film_cancelled(*wiring.director().cancel(*_run())))
+
+
+@app.post("/v1/films/.+/redeliver")
+def redeliver() -> Response[str]:
+    return door.answer(views.film_run(wiring.redelivered(*_run())))
+
+
+@app.post("/v1/films/.+/retry")
+def retry() -> Response[str]:
+    asked = door.film(app), *door.film_retry(app), door.caller(app), door.key(app)
+    wanted = intake.retrial(door.body_text(app, default="{}"))
+    director, may_charge_twice = wiring.director(), wanted.may_charge_twice
+    return _accepted(*director.retry(*asked, may_charge_twice=may_charge_twice))
+
+
+@app.post("/v1/films/.+/remaster")
+def remaster() -> Response[str]:
+    asked = door.film(app), *door.film_remaster(app), door.caller(app), door.key(app)
+    return _accepted(*wiring.director().remaster(*asked))
+
+
+def _run() -> tuple[str, str | None]:
+    door.takes(app, "run")
+    return door.film(app), door.query(app, "run")
+
+
+def _accepted(run: FilmRun, clips: tuple[FilmClip, ...]) -> Response[str]:
+    body = views.film_accepted(run, clips)
+    return door.answer(body, 202, headers={"Location": body["links"]["self"]})
 
 
 @door.logger.inject_lambda_context(clear_state=True)

@@ -1,13 +1,13 @@
-"""Door: what a person decides about a render: cancel, attach, retry, resume, abandon."""
+"""Door: what a person decides about a render: cancel, attach, retry, resume, abandon, redeliver."""
 
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from videoconductor import door, intake, views, wiring
+from videoconductor import door, intake, views, webhooks, wiring
 from videoconductor.clip import Render
 
-app = door.application()
+app = door.application(takes_no_query=True)
 
 
 @app.post("/v1/videos/<render_id>/cancel")
@@ -38,8 +38,15 @@ def abandon(render_id: str) -> Response[str]:
     return _answer(wiring.conductor().abandon(render_id))
 
 
+@app.post("/v1/videos/<render_id>/redeliver")
+def redeliver(render_id: str) -> Response[str]:
+    render = wiring.manifest().read(render_id)
+    webhooks.redeliver(render, wiring.webhook_queue())
+    return _answer(render)
+
+
 def _answer(render: Render) -> Response[str]:
-    return door.answer(views.detail(render, wiring.presigned_url))
+    return door.answer(views.detail(render, wiring.presigned_url, wiring.callback(render)))
 
 
 @door.logger.inject_lambda_context(clear_state=True)

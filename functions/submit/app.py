@@ -1,19 +1,29 @@
-"""Door: `POST /v1/videos` puts a clip request on record and sets it in motion."""
+"""Door: a clip request is put on record and set in motion, or a remaster of a finished clip."""
 
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
 from videoconductor import door, intake, views, wiring
+from videoconductor.clip import Render
 
-app = door.application()
+app = door.application(takes_no_query=True)
 
 
 @app.post("/v1/videos")
 def submit() -> Response[str]:
     request = intake.clip_request(door.body_text(app))
-    headers = app.current_event.headers
-    render = wiring.conductor().accept(request, door.caller(app), headers.get("idempotency-key"))
+    return _accepted(wiring.conductor().accept(request, door.caller(app), door.key(app)))
+
+
+@app.post("/v1/videos/<render_id>/remaster")
+def remaster(render_id: str) -> Response[str]:
+    wanted = intake.remastering(door.body_text(app, default="{}"))
+    conductor = wiring.conductor()
+    return _accepted(conductor.remaster(render_id, wanted, door.caller(app), door.key(app)))
+
+
+def _accepted(render: Render) -> Response[str]:
     links = views.links(render)
     return door.answer(views.accepted(render), 202, headers={"Location": links["self"]})
 

@@ -2,9 +2,9 @@
 
 from local_stack.endpoints import Endpoints, connect
 from local_stack.errors import FolderBusy, LocalStackError, MissingPiece
-from local_stack.orphans import orphans
 from local_stack.settings import Options
 from local_stack.stack import LocalStack, Status
+from local_stack.sweeping import Swept, sweep
 
 __all__ = [
     "Endpoints",
@@ -14,6 +14,7 @@ __all__ = [
     "MissingPiece",
     "Options",
     "Status",
+    "Swept",
     "connect",
-    "orphans",
+    "sweep",
 ]

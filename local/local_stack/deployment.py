@@ -32,6 +32,7 @@ class Deployed:
     state_machine_arn: str
     event_bus: str
     secret: str
+    tokens_secret: str
 
 
 def deploy(
@@ -153,7 +154,7 @@ def make_routes(
     table = routes.from_body(package.body)
     arns = {
         name: lambdas.get_function_configuration(FunctionName=physical[name])["FunctionArn"]
-        for name in {route.function for route in table.routes}
+        for name in table.functions
     }
     for name in package.named(API):
         routes.make(gateway, physical[name], table, arns)
@@ -175,6 +176,7 @@ def look_up(clients: Clients, package: Package, physical: Mapping[str, str]) -> 
             state_machine_arn=outputs["StateMachineArn"],
             event_bus=outputs["EventBusName"],
             secret=outputs["XaiApiKeySecret"],
+            tokens_secret=outputs["ServiceTokensSecret"],
         )
     except KeyError as missing:
         raise DeployFailed(f"template.yaml has no output {missing}") from missing

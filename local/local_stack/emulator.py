@@ -19,6 +19,8 @@ from local_stack.durable import durable
 from local_stack.endpoints import ALIVE_PATH
 from local_stack.guard import App, Message, Receive, Send, answer, guarded
 
+API_PATH = "/_aws/execute-api/"
+
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
@@ -51,7 +53,7 @@ def emulator(folder: str, port: int) -> App:
         from local_stack.signatures import signed
 
         iam_actions.request_tag_context = with_sources(iam_actions.request_tag_context)
-        app = signed(app, secret_of)
+        app = signed(app, secret_of, has_own_door)
     return guarded(introduced(app, folder), port)
 
 
@@ -86,6 +88,25 @@ def secret_of(access_key_id: str, token: str) -> str | None:
         return None
     found = resolve_credential(access_key_id, os.environ["MINISTACK_ACCOUNT_ID"], token)
     return found.secret_access_key if isinstance(found, ResolvedCredential) else None
+
+
+def has_own_door(method: str, path: str) -> bool:
+    """Whether this reaches a route of an HTTP API that AWS lets in unsigned.
+
+    Found as ministack finds it: which route that is must not be a matter of opinion.
+    """
+    if not path.startswith(API_PATH):
+        return False
+    from ministack import app as ministack
+    from ministack.services import apigateway  # type: ignore[import-untyped]
+
+    parsed = ministack._parse_execute_api_url("", path)
+    if parsed is None:
+        return False
+    api_id, stage, rest = parsed
+    stage, rest = ministack._resolve_stage_and_path(api_id, stage, rest)
+    found = apigateway.route_authorization_type(api_id, stage, method, rest)
+    return found in {"NONE", "CUSTOM"}
 
 
 def introduced(app: App, folder: str) -> App:

@@ -30,6 +30,7 @@ class Endpoints:
     simulator_key: str | None = None
     emulator_digest: str = ""
     simulator_digest: str = ""
+    tokens_secret: str = ""
 
     def environment(self) -> dict[str, str]:
         """What boto3 and the AWS CLI read to talk to this stack."""

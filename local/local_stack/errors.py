@@ -6,7 +6,8 @@ LocalStackError
 ├── FolderRefused    the data folder cannot be used
 ├── PortTaken        the port that was asked for is in use
 ├── ChildDied        ministack or the simulator did not come up; the message ends with its log
-└── DeployFailed     the template was refused
+├── DeployFailed     the template was refused
+└── InvocationFailed a function that was to be run is not there, or gave no answer
 """
 
 
@@ -41,3 +42,7 @@ class ChildDied(LocalStackError):
 
 class DeployFailed(LocalStackError):
     """CloudFormation refused the template."""
+
+
+class InvocationFailed(LocalStackError):
+    """A function that was to be run on an event is not there, or gave no answer."""

@@ -97,9 +97,7 @@ def localize(template: Template, project: Path) -> dict[str, bytes]:
         properties = resource.setdefault("Properties", {})
         if resource["Type"] == FUNCTION:
             used = [*shared.get("Layers", []), *properties.pop("Layers", [])]
-            folders = [layer_of(reference, layers) for reference in used]
-            code = project / properties["CodeUri"]
-            zipped = zip_function(code, [(project / path, prefix) for path, prefix in folders])
+            zipped = zip_with_layers(properties["CodeUri"], used, layers, project)
             key = f"{hashlib.sha256(zipped).hexdigest()[:32]}.zip"
             zips[key] = zipped
             properties["CodeUri"] = f"s3://{CODE_BUCKET}/{key}"
@@ -113,6 +111,23 @@ def localize(template: Template, project: Path) -> dict[str, bytes]:
     for name in layers:
         del resources[name]
     return zips
+
+
+def function_zip(template: Template, name: str, project: Path) -> bytes:
+    """The zip of one function, named by its logical id, from the files as they are now."""
+    resources = template["Resources"]
+    properties = resources[name]["Properties"]
+    shared = template.get("Globals", {}).get("Function", {})
+    layers = {name: r for name, r in resources.items() if r["Type"] == LAYER}
+    used = [*shared.get("Layers", []), *properties.get("Layers", [])]
+    return zip_with_layers(properties["CodeUri"], used, layers, project)
+
+
+def zip_with_layers(
+    code: str, used: list[Any], layers: Mapping[str, Template], project: Path
+) -> bytes:
+    folders = [layer_of(reference, layers) for reference in used]
+    return zip_function(project / code, [(project / path, prefix) for path, prefix in folders])
 
 
 def layer_of(reference: Any, layers: Mapping[str, Template]) -> tuple[str, str]:

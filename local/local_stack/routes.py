@@ -11,6 +11,7 @@ from typing import Any
 
 METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch"})
 ANY = "x-amazon-apigateway-any-method"
+GOT = re.compile(r'\{"Fn::GetAtt": \["(\w+)", "Arn"\]\}')
 INVOKED = re.compile(r"functions/\$\{(\w+)\.Arn\}/invocations")
 
 
@@ -25,12 +26,24 @@ class Authorizer:
 
 
 @dataclass(frozen=True)
+class LambdaAuthorizer:
+    """An authorizer that is a function: it is asked, with the request and no body, who calls."""
+
+    name: str
+    function: str  # logical id
+    identity_sources: tuple[str, ...]
+    ttl_seconds: int
+    payload_format: str
+    has_simple_answers: bool
+
+
+@dataclass(frozen=True)
 class Route:
     """One route: its key, the function behind it, who may call."""
 
     key: str
     function: str  # logical id
-    authorization: str = "NONE"  # NONE, AWS_IAM or JWT
+    authorization: str = "NONE"  # NONE, AWS_IAM, JWT or CUSTOM
     authorizer: str | None = None
     scopes: tuple[str, ...] = ()
     payload_format: str = "2.0"
@@ -39,7 +52,13 @@ class Route:
 @dataclass(frozen=True)
 class RouteTable:
     routes: tuple[Route, ...] = ()
-    authorizers: Mapping[str, Authorizer] = field(default_factory=dict)
+    authorizers: Mapping[str, Authorizer | LambdaAuthorizer] = field(default_factory=dict)
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """Logical ids of all that the gateway calls."""
+        asked = {a.function for a in self.authorizers.values() if isinstance(a, LambdaAuthorizer)}
+        return frozenset(asked | {route.function for route in self.routes})
 
 
 def from_body(body: Mapping[str, Any]) -> RouteTable:
@@ -48,7 +67,7 @@ def from_body(body: Mapping[str, Any]) -> RouteTable:
     authorizers = {
         name: authorizer
         for name, scheme in schemes.items()
-        if (authorizer := jwt_authorizer(name, scheme)) is not None
+        if (authorizer := jwt_authorizer(name, scheme) or lambda_authorizer(name, scheme))
     }
     routes = [
         route(path, method, operation, authorizers)
@@ -71,11 +90,26 @@ def jwt_authorizer(name: str, scheme: Mapping[str, Any]) -> Authorizer | None:
     return Authorizer(name, jwt["issuer"], tuple(jwt["audience"]), source)
 
 
+def lambda_authorizer(name: str, scheme: Mapping[str, Any]) -> LambdaAuthorizer | None:
+    made = scheme.get("x-amazon-apigateway-authorizer", {})
+    if made.get("type") != "request":
+        return None
+    sources = made["identitySource"]
+    return LambdaAuthorizer(
+        name,
+        function_in(made["authorizerUri"], name),
+        tuple([sources] if isinstance(sources, str) else sources),
+        int(made["authorizerResultTtlInSeconds"]),
+        str(made["authorizerPayloadFormatVersion"]),
+        bool(made.get("enableSimpleResponses", False)),
+    )
+
+
 def route(
     path: str,
     method: str,
     operation: Mapping[str, Any],
-    authorizers: Mapping[str, Authorizer],
+    authorizers: Mapping[str, Authorizer | LambdaAuthorizer],
 ) -> Route:
     """One operation. An authorization that is not understood is an error, never an open route."""
     integration = operation["x-amazon-apigateway-integration"]
@@ -92,15 +126,17 @@ def route(
     if name == "AWS_IAM":
         return Route(key, function, "AWS_IAM", payload_format=payload)
     if name in authorizers:
-        return Route(key, function, "JWT", name, tuple(scopes), payload)
+        kind = "CUSTOM" if isinstance(authorizers[name], LambdaAuthorizer) else "JWT"
+        return Route(key, function, kind, name, tuple(scopes), payload)
     if name == "NONE":
         return Route(key, function, payload_format=payload)
-    raise ValueError(f"{key}: authorizer {name!r} is not AWS_IAM and not a JWT one")
+    raise ValueError(f"{key}: authorizer {name!r} is neither AWS_IAM nor one of its own")
 
 
 def function_in(uri: Any, key: str) -> str:
-    """The logical id of the function that an integration calls."""
-    found = INVOKED.search(json.dumps(uri))
+    """The logical id of the function that an integration or an authorizer calls."""
+    text = json.dumps(uri)
+    found = INVOKED.search(text) or GOT.search(text)
     if found is None:
         raise ValueError(f"{key}: no function in {uri!r}")
     return found.group(1)
@@ -110,16 +146,9 @@ def make(api_gateway: Any, api_id: str, table: RouteTable, arns: Mapping[str, st
     """Replace the API's routes by those of the table. `arns`: functions by logical id."""
     remove_all(api_gateway, api_id)
     authorizer_ids = {
-        name: api_gateway.create_authorizer(
-            ApiId=api_id,
-            Name=name,
-            AuthorizerType="JWT",
-            IdentitySource=[authorizer.identity_source],
-            JwtConfiguration={
-                "Issuer": authorizer.issuer,
-                "Audience": list(authorizer.audience),
-            },
-        )["AuthorizerId"]
+        name: api_gateway.create_authorizer(ApiId=api_id, Name=name, **described(authorizer, arns))[
+            "AuthorizerId"
+        ]
         for name, authorizer in table.authorizers.items()
     }
     integrations: dict[tuple[str, str], str] = {}
@@ -135,16 +164,36 @@ def make(api_gateway: Any, api_id: str, table: RouteTable, arns: Mapping[str, st
             )["IntegrationId"]
         secured: dict[str, Any] = {"AuthorizationType": entry.authorization}
         if entry.authorizer is not None:
-            secured |= {
-                "AuthorizerId": authorizer_ids[entry.authorizer],
-                "AuthorizationScopes": list(entry.scopes),
-            }
+            secured["AuthorizerId"] = authorizer_ids[entry.authorizer]
+            if entry.scopes:
+                secured["AuthorizationScopes"] = list(entry.scopes)
         api_gateway.create_route(
             ApiId=api_id,
             RouteKey=entry.key,
             Target=f"integrations/{integrations[called]}",
             **secured,
         )
+
+
+def described(authorizer: Authorizer | LambdaAuthorizer, arns: Mapping[str, str]) -> dict[str, Any]:
+    """An authorizer as CreateAuthorizer takes it."""
+    if isinstance(authorizer, Authorizer):
+        return {
+            "AuthorizerType": "JWT",
+            "IdentitySource": [authorizer.identity_source],
+            "JwtConfiguration": {
+                "Issuer": authorizer.issuer,
+                "Audience": list(authorizer.audience),
+            },
+        }
+    return {
+        "AuthorizerType": "REQUEST",
+        "IdentitySource": list(authorizer.identity_sources),
+        "AuthorizerUri": arns[authorizer.function],
+        "AuthorizerPayloadFormatVersion": authorizer.payload_format,
+        "AuthorizerResultTtlInSeconds": authorizer.ttl_seconds,
+        "EnableSimpleResponses": authorizer.has_simple_answers,
+    }
 
 
 def remove_all(api_gateway: Any, api_id: str) -> None:

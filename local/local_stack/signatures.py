@@ -3,6 +3,7 @@
 With AUTH=true ministack checks the signatures of IAM users and of its functions' roles, but not
 those of its root keys: the access key `test`, any twelve digits, even a bare `Authorization:
 garbage` on an IAM route have every right. So here every request is verified before it gets there.
+Only routes of an API that are open, or ask a function of ours who calls, have a door of their own.
 """
 
 import hashlib
@@ -28,17 +29,24 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 # The secret of an access key with its session token, or None.
 SecretOf = Callable[[str, str], str | None]
+# Whether a method and a path reach a route with a door of its own.
+HasOwnDoor = Callable[[str, str], bool]
 
 
 class NotSigned(Exception):
     """The request carries no valid signature."""
 
 
-def signed(app: App, secret_of: SecretOf) -> App:
-    """The app, for requests with a valid signature only."""
+def signed(
+    app: App, secret_of: SecretOf, has_own_door: HasOwnDoor = lambda method, path: False
+) -> App:
+    """The app, for requests with a valid signature, or to routes with a door of their own."""
 
     async def verifying(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+            await app(scope, receive, send)
+            return
+        if has_own_door(scope["method"], scope["path"]):
             await app(scope, receive, send)
             return
         body = await whole(receive)

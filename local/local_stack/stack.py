@@ -48,7 +48,7 @@ class LocalStack:
         on_restart: Callable[[Endpoints], None] | None = None,
     ) -> None:
         """`on_restart` is called when ministack has been started on the data of an earlier run:
-        the executions that were running then are gone, see `orphans`."""
+        the executions that were running then are gone, see `sweep`."""
         self.folder = Folder(data_folder.expanduser().resolve())
         self.project = project.resolve()
         self.options = options or Options()
@@ -162,6 +162,7 @@ class LocalStack:
             table=found.table,
             state_machine_arn=found.state_machine_arn,
             event_bus=found.event_bus,
+            tokens_secret=found.tokens_secret,
             auth=self.options.is_authenticated,
             simulator_origin=simulator,
             simulator_key=settings.simulator_key if simulator else None,
@@ -187,7 +188,9 @@ class LocalStack:
         )
         caller = {} if self.options.auth or self.options.xai_api_key else {"LocalCaller": "local"}
         fixed = {"Environment": "local", "FilmConcurrency": FILM_CONCURRENCY}
-        return {**fixed, **simulated, **caller, **self.options.parameters}
+        # What was meant for the simulator is not sent to the real xAI unasked.
+        sweeping = {} if simulator else {"SweepState": "DISABLED"}
+        return {**fixed, **simulated, **sweeping, **caller, **self.options.parameters}
 
     def timed(self, name: str, run: Callable[[], T]) -> T:
         began = time.monotonic()

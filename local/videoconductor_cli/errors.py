@@ -1,5 +1,7 @@
 """What ends a command badly; `exits.EXIT_CODES` gives each its exit code.
 
+What the API refuses, and that it does not answer, has the errors of `videoconductor.client`.
+
 CommandError
 ├── NoClip      the render came to rest without its clip, or the clip's file could not be kept
 ├── BadInput    what was asked cannot be done as it stands

@@ -8,9 +8,31 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
+from videoconductor.client.errors import (
+    ClientError,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    NotKept,
+    RenderFailed,
+    Unauthorized,
+    Unavailable,
+)
 from videoconductor_cli.errors import BadInput, CommandError, NoAnswer, NoClip
 
-EXIT_CODES: dict[type[CommandError], int] = {NoClip: 1, BadInput: 2, NoAnswer: 3}
+EXIT_CODES: dict[type[Exception], int] = {
+    NoClip: 1,
+    RenderFailed: 1,
+    NotKept: 1,
+    BadInput: 2,
+    InvalidRequest: 2,
+    NotFound: 2,
+    Conflict: 2,
+    NoAnswer: 3,
+    Unauthorized: 3,
+    Unavailable: 3,
+}
+EXPECTED = (CommandError, ClientError)  # they end in words, not in a traceback
 INTERRUPTED = 130
 MOST_COUNTED = 99
 BEYOND_COUNTING = 100  # an error's own code on top of this is no count
@@ -36,6 +58,6 @@ class Counted(TyperCommand):
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except CommandError as problem:
+        except EXPECTED as problem:
             typer.echo(str(problem), err=True)
             raise typer.Exit(BEYOND_COUNTING + EXIT_CODES[type(problem)]) from problem

@@ -15,9 +15,10 @@ from typing import Any
 
 import httpx
 
+from videoconductor import VideoConductor
+from videoconductor.client.errors import ClientError, NotKept, Unavailable
+from videoconductor.client.results import Document
 from videoconductor_cli import downloads, showing
-from videoconductor_cli.client import Document, VideoConductor
-from videoconductor_cli.errors import CommandError, NoAnswer, NoClip
 
 # What an entry's `downloads` may hold, the folder it is put into, and where its key is written.
 KINDS = {
@@ -81,14 +82,14 @@ def fetch(
     """The files of a film's entries, or of those that are named, below `folder`.
 
     Files that are the same already are left alone; another file in a file's place is given
-    another name. Raises NoAnswer without a manifest, NoClip where that cannot be written.
+    another name. Raises Unavailable without a manifest, NotKept where that cannot be written.
     """
-    manifest = client.manifest(film, presign=True)
+    manifest = client.manifest(film, presign=True).document
     fetched = Fetched(folder.expanduser() / plain(film, LONGEST_ID))
     todo = files(manifest, keys, fetched)
     again = _download(todo, fetched, transport, sleep)
     if again:  # the urls of a large film may not live as long as its download takes
-        manifest = client.manifest(film, presign=True)
+        manifest = client.manifest(film, presign=True).document
         fresh = {file.target: file for file in files(manifest, keys, fetched)}
         todo = [fresh[target] for target in again if target in fresh]
         for file in todo:
@@ -193,18 +194,18 @@ def _download(
         showing.steps(words, len(todo)) as step,
     ):
 
-        def one(file: File) -> Path | CommandError | None:
+        def one(file: File) -> Path | ClientError | None:
             try:
                 return downloads.renew(http, file.url, file.target, file.sha256, sleep)
-            except (NoAnswer, NoClip) as problem:
+            except (NotKept, Unavailable) as problem:
                 return problem
 
         try:
             for file, came in zip(todo, pool.map(one, todo), strict=True):
                 step()
-                if isinstance(came, CommandError):
+                if isinstance(came, ClientError):
                     fetched.problems[file.key, file.target.name] = str(came)
-                    again += [file.target] if isinstance(came, NoAnswer) else []
+                    again += [file.target] if isinstance(came, Unavailable) else []
                     continue
                 fetched.kept[file.target.parent.name] += 1
                 fetched.moved += [(file.target, came)] if came is not None else []

@@ -86,7 +86,9 @@ def why_not(clip: Document) -> list[str]:
         lines.append(f"  {error['error']}: {error['message']}{code}")
     if clip["advice"]:
         lines.append(f"  {clip['advice']}")
-    ways = () if status == "failed" or clip["renderId"] is None else WAYS_OUT.get(status, ())
+    # A clip that was cancelled before anything of it was sent has nothing to attach.
+    is_unsent = clip["renderId"] is None or (status == "cancelled" and clip["advice"] is None)
+    ways = () if status == "failed" or is_unsent else WAYS_OUT.get(status, ())
     program = showing.program()
     return [*lines, *(f"  {program} {way.format(id=clip['renderId'])}" for way in ways)]
 

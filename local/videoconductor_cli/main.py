@@ -11,16 +11,21 @@ from videoconductor_cli.commands import (
     browse,
     demo,
     film,
+    films,
     generate,
+    invoke,
     jobs,
     local,
     manifest,
+    mcp,
+    openapi,
     plan,
     resolve,
     simulator,
+    token,
+    webhook,
 )
-from videoconductor_cli.errors import CommandError
-from videoconductor_cli.exits import EXIT_CODES, Counted
+from videoconductor_cli.exits import EXIT_CODES, EXPECTED, Counted
 
 
 class Commands(TyperGroup):
@@ -29,7 +34,7 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except CommandError as problem:
+        except EXPECTED as problem:
             typer.echo(str(problem), err=True)
             raise typer.Exit(EXIT_CODES[type(problem)]) from problem
 
@@ -49,12 +54,18 @@ app.command(cls=Counted)(jobs.jobs)
 app.command()(browse.status)
 app.command("list")(browse.renders)
 app.add_typer(manifest.app, name="manifest")
+app.command()(mcp.mcp)
 app.command()(plan.plan)
+app.command()(openapi.openapi)
+app.command("film-cancel")(films.film_cancel)
 app.command()(resolve.cancel)
 app.command()(resolve.attach)
 app.command()(resolve.retry)
 app.command()(resolve.resume)
 app.command()(resolve.abandon)
+app.add_typer(token.app, name="token")
+local.app.command()(invoke.invoke)
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(local.app, name="local")
 app.command(add_help_option=False, context_settings=simulator.PASSED_ON)(simulator.simulator)
 

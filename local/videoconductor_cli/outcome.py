@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from videoconductor.client.results import VideoRender
 from videoconductor_cli import showing
 from videoconductor_cli.errors import NoClip
 
@@ -31,29 +33,29 @@ def folder(download: bool, to: Path | None) -> Path | None:
     return to if to is not None else Path() if download else None
 
 
-def conclude(render: Mapping[str, Any], to: Path | None, *, as_json: bool) -> None:
+def conclude(render: VideoRender, to: Path | None, *, as_json: bool) -> None:
     """Print the result of a render at rest and fetch its clip. Raises NoClip without one."""
     if as_json:
-        showing.give_json(render)
+        showing.give_json(render.document)
     place = clip(render, to)
     if not as_json:
         showing.give(place)
 
 
-def clip(render: Mapping[str, Any], to: Path | None) -> str:
+def clip(render: VideoRender, to: Path | None) -> str:
     """Where the clip is: its file below `to`, or its url. Raises NoClip when there is none."""
-    if render["status"] != "finalized":
-        raise NoClip(why_not(render))
-    video = render["result"]["video"]
+    video = render.video
+    if video is None:
+        raise NoClip(why_not(render.document))
     showing.say(
-        f"clip {render['clipId']}: {video['duration']:g} s, {video['width']}x{video['height']}, "
-        f"{video['bytes']} bytes, {_cost(render)}"
+        f"clip {render.clip_id}: {video.seconds:g} s, {video.width}x{video.height}, "
+        f"{video.bytes} bytes, {_cost(render.document)}"
     )
     if to is None:
-        return str(video["url"])
-    from videoconductor_cli.downloads import fetch
+        return str(video.url)
+    from videoconductor.client import files
 
-    return str(fetch(video, to))
+    return str(files.fetch(video, to, time.sleep))
 
 
 def why_not(render: Mapping[str, Any]) -> str:

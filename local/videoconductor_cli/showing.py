@@ -108,8 +108,22 @@ def detail(render: Document) -> list[str]:
         "key": video.get("key"),
         "sha256": video.get("sha256"),
         "url": video.get("url"),
+        "callback": told(render.get("callback")),
     }
     return [f"{name:<10} {words}" for name, words in rows.items() if words]
+
+
+def told(callback: Document | None) -> str | None:
+    """How telling a callbackUrl went, in a line."""
+    if callback is None:
+        return None
+    answer = f"{callback['attempts']} attempts, the last: "
+    answer += str(callback["lastStatus"] or callback["lastError"])
+    if callback["nextAttemptAt"]:
+        return f"again at {callback['nextAttemptAt']} ({answer})"
+    if callback["givenUpAt"]:
+        return f"given up ({answer})"
+    return f"told at {callback['deliveredAt']}" if callback["deliveredAt"] else "not told yet"
 
 
 def usd(amount: float | None) -> str:

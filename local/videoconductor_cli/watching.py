@@ -1,45 +1,50 @@
-"""Waits for renders and films to come to rest; says how to come back to a wait broken off."""
+"""Waits for a render or a film to come to rest; says how to come back to a wait broken off."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 
+from videoconductor import VideoConductor
+from videoconductor.client.errors import Unauthorized, Unavailable
+from videoconductor.client.results import Document, VideoRender
 from videoconductor.clip import SETTLED
 from videoconductor_cli import film_board, showing
-from videoconductor_cli.client import Document, VideoConductor
 from videoconductor_cli.errors import NoAnswer
 from videoconductor_cli.exits import INTERRUPTED
 
 LOCAL_GAP = 0.4  # seconds between two looks
-DEPLOYED_GAP = 2.0
+DEPLOYED_GAP = 5.0
 FILM_LOCAL_GAP = 0.5
+FILM_DEPLOYED_GAP = 2.0
 LONGEST_GAP = 5.0
 PATIENCE = 180.0  # seconds that a film is watched without an answer
 CLOSING = 60.0  # seconds that a film may run on when all its clips are at rest
+LOST = (NoAnswer, Unauthorized, Unavailable)
 
 
 def watch(
-    client: VideoConductor, render_ids: Sequence[str], sleep: Callable[[float], None] = time.sleep
-) -> list[Document]:
-    """The renders once all are at rest, in the order given; their progress is shown meanwhile."""
-    gap = LOCAL_GAP if client.address.is_local else DEPLOYED_GAP
-    settled: dict[str, Document] = {}
+    client: VideoConductor,
+    render_id: str,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> VideoRender:
+    """A render once it is at rest; its progress is shown meanwhile."""
+    gap = LOCAL_GAP if client.is_local else DEPLOYED_GAP
     with showing.board() as show:
-        while True:
-            for render_id in render_ids:
-                if render_id not in settled:
-                    render = client.render(render_id)
-                    show(render)
-                    if render["status"] in SETTLED:
-                        settled[render_id] = render
-            if len(settled) == len(set(render_ids)):
-                return [settled[render_id] for render_id in render_ids]
-            sleep(gap)
+        render = client.render(render_id)
+        show(render.document)
+        while not render.is_settled:
+            asked = clock()
+            render = client.render(render_id, wait=int(gap))
+            show(render.document)
+            if not render.is_settled:
+                sleep(max(0.0, gap - (clock() - asked)))
+        return render
 
 
 def watch_film(
@@ -56,11 +61,13 @@ def watch_film(
     answered = clock()
     at_rest: float | None = None
     is_silent = False
+    gap = 0.0
     with film_board.board() as board:
         while True:
+            asked = clock()
             try:
-                document = client.film(film, run_id)
-            except NoAnswer as lost:
+                document = client.film_status(film, run_id, wait=int(gap)).document
+            except Unavailable as lost:
                 if clock() - answered > PATIENCE:
                     raise
                 if not is_silent:
@@ -77,12 +84,13 @@ def watch_film(
             at_rest = (at_rest or answered) if rests else None
             if at_rest is not None and answered - at_rest > CLOSING:
                 return document
-            sleep(film_gap(len(document["clips"]), is_local=client.address.is_local))
+            gap = film_gap(len(document["clips"]), is_local=client.is_local)
+            sleep(max(0.0, gap - (clock() - asked)))
 
 
 def film_gap(clips: int, *, is_local: bool) -> float:
     """Seconds between two looks at a film: the answer grows with its clips, and so does this."""
-    shortest = FILM_LOCAL_GAP if is_local else DEPLOYED_GAP
+    shortest = FILM_LOCAL_GAP if is_local else FILM_DEPLOYED_GAP
     return min(LONGEST_GAP, shortest * (1 + clips / 100))
 
 
@@ -103,5 +111,5 @@ def broken_off(words: str) -> Iterator[None]:
     except KeyboardInterrupt:
         showing.say(f"\n{words}")
         raise typer.Exit(INTERRUPTED) from None
-    except NoAnswer as lost:
+    except LOST as lost:
         raise NoAnswer(f"{lost}\n{words}") from lost

@@ -25,7 +25,8 @@ from botocore.credentials import Credentials
 from local_stack import Endpoints, LocalStack, Options
 
 ROOT = Path(__file__).parents[2]
-PARAMETERS = {"PollIntervalMs": "500", "LeaseSeconds": "4"}
+# Tests leave renders without an execution; each sweeps when it wants to.
+PARAMETERS = {"PollIntervalMs": "500", "LeaseSeconds": "4", "SweepState": "DISABLED"}
 REST = {"finalized", "failed", "cancelled", "submit_unknown", "stalled"}
 
 
@@ -126,7 +127,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         stack.down()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """The same with AUTH=true: signatures are checked and the functions' roles enforced."""
     stack = LocalStack(

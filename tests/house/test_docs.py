@@ -13,9 +13,13 @@ from typer.core import TyperGroup
 
 from tests.workflow.conftest import Cloud, definition
 from videoconductor import (
+    compatible,
+    details,
+    entrance,
     errors,
     events,
     intake,
+    listing,
     manifest,
     planning,
     reports,
@@ -37,7 +41,9 @@ from videoconductor.clip import (
     Status,
     Turn,
 )
+from videoconductor.listing import Page
 from videoconductor.providers import xai
+from videoconductor.tools import catalog
 from videoconductor_cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -318,7 +324,7 @@ def test_every_module_of_the_package_is_in_the_architecture():
 
 def test_the_routes_in_the_table_and_the_headings_are_the_template_s():
     text = read("docs/http-api.md")
-    headings = set(re.findall(r"^#+ `((?:GET|POST) [^`]+)`$", text, re.MULTILINE))
+    headings = set(re.findall(r"^#+ `((?:ANY|GET|POST) [^`]+)`$", text, re.MULTILINE))
     assert set(rows(text)) & {*routes(), *headings} == routes()
     assert headings == routes()
 
@@ -342,6 +348,34 @@ def test_the_answers_shown_have_the_fields_of_the_answers_given():
     assert bare_keys(detail) == bare_keys(views.detail(finalized(), lambda key: key))
 
 
+def test_the_existing_system_s_answer_is_shown_as_it_is_given():
+    heading = "`POST /api/mcp/v1/videos/generate`"
+    [shown] = json_in(section(read("docs/http-api.md"), heading))
+    assert bare_keys(shown) == bare_keys(compatible.answer(finalized(), lambda key: key))
+
+
+def test_the_plan_and_the_presets_shown_have_the_fields_of_the_answers_given():
+    text = read("docs/http-api.md")
+    [plan] = json_in(section(text, "`POST /v1/plan`"))
+    made = planning.plan(ClipRequest(prompt="x", first_frame_prompt="y"), MODES, MODELS)
+    given = views.planned("nightclub", [planning.PlannedClip("opener", made, ())])
+    assert bare_keys(plan) == bare_keys(given)
+    [models] = json_in(section(text, "`GET /v1/models`"))
+    assert bare_keys(models) == bare_keys(views.models(MODELS))
+    [modes] = json_in(section(text, "`GET /v1/quality-modes`"))
+    assert bare_keys(modes) == bare_keys(views.quality_modes(MODES, MODELS))
+
+
+def test_what_a_list_and_a_remaster_may_be_asked_for_is_in_their_tables():
+    text = read("docs/http-api.md")
+    assert set(rows(section(text, "`GET /v1/videos`"))) == set(listing.FIELDS)
+    table = section(text, "`POST /v1/videos/{renderId}/remaster`")
+    fields = intake.Remastering.model_fields.values()
+    assert set(rows(table)) == {field.alias for field in fields}
+    [asked] = json_in(table)
+    assert intake.remastering(json.dumps(asked)).prompt
+
+
 def test_the_film_s_answers_shown_have_the_fields_of_the_answers_given():
     text = read("docs/http-api.md")
     [accepted] = json_in(section(text, "`POST /v1/films`"))
@@ -350,14 +384,28 @@ def test_the_film_s_answers_shown_have_the_fields_of_the_answers_given():
     render = sample("record_failure").having(run().requested_at, "failed", failure=FAILURE)
     given = views.film_detail(run(), [film_clip()], {film_clip().render_id: render})
     assert bare_keys(detail) == bare_keys(given)
+    [page] = json_in(section(text, "`GET /v1/films`"))
+    assert bare_keys(page) == bare_keys(views.film_page(Page((run(),), None)))
+    [cancelled] = json_in(section(text, "`POST /v1/films/{film}/cancel`"))
+    assert bare_keys(cancelled) == bare_keys(views.film_cancelled(run(), [render]))
 
 
-def test_every_query_parameter_of_a_film_is_in_its_table():
-    table = rows(section(read("docs/http-api.md"), "`POST /v1/films`"))
+@pytest.mark.parametrize(
+    ("route", "read_query"),
+    [
+        ("`POST /v1/films`", intake.film_order),
+        ("`POST /v1/films/{film}/retry`", intake.film_retry),
+        ("`POST /v1/films/{film}/remaster`", intake.film_remaster),
+    ],
+)
+def test_every_query_parameter_of_a_film_is_in_its_table(route, read_query):
+    text = section(read("docs/http-api.md"), route)
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = {name for cell in cells for name in re.findall(r"`(\w+)", cell)}
     # A parameter that nobody knows is answered with those there are.
     with pytest.raises(errors.InvalidRequest) as refused:
-        intake.film_order({"x": ["1"]})
-    assert {name.partition("=")[0] for name in table} == set(refused.value.problems[0].choices)
+        read_query({"x": ["1"]})
+    assert named == set(refused.value.problems[0].choices)
 
 
 def test_a_manifest_taken_in_is_answered_as_shown():
@@ -422,7 +470,12 @@ def test_every_event_type_has_its_heading_its_row_and_an_example_as_published():
         assert set(detail) == set(given), name
         assert events.DETAIL_TYPES[detail["status"]] == name
     headings = re.findall(r"^## `(\w+)`$", text, re.MULTILINE)
-    assert headings == [*dict.fromkeys(events.DETAIL_TYPES.values()), events.FILM_READY]
+    published = [*dict.fromkeys(events.DETAIL_TYPES.values()), events.FILM_READY]
+    assert headings == [
+        *(*published, reports.REQUEST_REFUSED),
+        *(details.CLIP_REQUESTED, details.FILM_REQUESTED),
+    ]
+    assert set(rows(text)) >= set(headings)
 
 
 def test_the_event_that_ends_a_run_is_shown_as_published():
@@ -575,3 +628,26 @@ def test_the_version_has_its_entry_in_the_changelog():
 def test_no_page_cries_out(page):
     text = re.sub(r"`[^`]*`", "", prose(page.read_text()))
     assert "!" not in text.replace("![", "")
+
+
+# ── MCP ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_table_of_tools_says_what_each_takes_needs_and_costs():
+    offered = catalog(MODES, MODELS)
+    table = rows(section(read("docs/mcp.md"), "The tools"))
+    assert list(table) == list(offered.by_name)
+    for name, (_, scope, spends, takes, _) in table.items():
+        tool = offered.by_name[name].tool
+        assert (scope, spends) == (f"`{tool.scope}`", "no" if tool.is_read_only else "yes")
+        named = set(re.findall(r"`(\w+)`", takes))
+        fields = set(offered.by_name[name].input_schema["properties"])
+        if issubclass(tool.takes, ClipRequest):
+            fields -= {field.alias for field in ClipRequest.model_fields.values()}
+        assert named == fields, name
+
+
+def test_the_protected_resource_document_is_shown_as_it_is():
+    [shown] = [found for found in json_in(read("docs/mcp.md")) if "resource" in found]
+    event = json.loads(read("events/mcp.json"))
+    assert entrance.Entrance.of(event, entrance.PATH).metadata() == shown

@@ -20,7 +20,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pytest
 from typer.testing import CliRunner
 
-from videoconductor_cli import client, watching
+from videoconductor.client import calls
+from videoconductor_cli import watching
 from videoconductor_cli.main import app
 
 CLIP = b"the clip" * 1000
@@ -161,6 +162,10 @@ class FilmApi:
         self.gets.append(f"{path}?{query}")
         if path in {"/clip.mp4", "/still.png"}:
             return 200, CLIP if path == "/clip.mp4" else STILL
+        if path == "/v1/films":
+            counts = {"done": 1, "total": 3}
+            run = {"status": "incomplete", "costUsd": None, "counts": counts}
+            return 200, json.dumps({"films": [{**self.run(), **run}], "nextCursor": None}).encode()
         if path.endswith("/manifest"):
             return 200, json.dumps(self.manifest(presign=query.get("presign") == "true")).encode()
         if path == f"/v1/films/{self.film}" and query.get("run") == "run-9":
@@ -216,7 +221,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FilmApi]:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setattr(watching, "FILM_LOCAL_GAP", 0.01)
     monkeypatch.setattr(watching, "LONGEST_GAP", 0.02)
-    monkeypatch.setattr(client, "PAUSES", (0.01,))
+    monkeypatch.setattr(calls, "PAUSES", (0.01,))
     yield fake
     server.shutdown()
     server.server_close()
@@ -251,7 +256,7 @@ def test_the_script_is_sent_as_it_is_and_the_options_as_a_query(api: FilmApi, ha
         ("remaster", "true"),
         ("sourceVideoUrl", "https://example.com/a%20b.mp4?x=1&y=+"),
         ("force", "true"),
-        ("maxCostUsd", "3.250000000"),
+        ("maxCostUsd", "3.25"),
     ]
     assert content == Path(harbour).read_bytes()
     assert sent_key == "key-1"
@@ -423,6 +428,40 @@ def test_what_is_not_there_comes_with_its_error_and_a_way_on(api: FilmApi, harbo
     new_run = shlex.split(err.partition("A new run pays for")[2].splitlines()[1])
     assert new_run[1:3] == ["film", harbour]
     assert not {"--force", "--idempotency-key"} & set(new_run)
+
+
+def test_a_clip_that_was_cancelled_unsent_has_nothing_to_attach(api: FilmApi, harbour: str) -> None:
+    api.ways["02"] = ["cancelled"]
+    code, _, err = run("film", harbour)
+    assert code == 1
+    assert "render r-02 is cancelled" in err
+    assert "attach r-02" not in err
+
+
+def test_a_film_is_cancelled_and_what_may_be_billed_is_said(api: FilmApi) -> None:
+    billed = {"clipId": "02", "requestId": "job-2", "estimatedCostUsd": 0.3}
+    counts = {"total": 3, "done": 1}
+    answer = {"filmId": "harbour", "runId": "run-9", "counts": counts, "mayBeBilled": [billed]}
+    api.post_answers = [(200, answer), (409, {"title": "no", "detail": "finished already"})]
+
+    code, out, err = run("film-cancel", "harbour", "--run", "run-9")
+
+    assert (code, out) == (0, "run run-9 of harbour is cancelled: 1 of 3 clips are there\n")
+    assert "xAI may still bill 02, $0.300: request id job-2" in err
+    assert api.posts[0][:2] == ("/v1/films/harbour/cancel", [("run", "run-9")])
+    code, _, err = run("film-cancel", "harbour")
+    assert (code, "finished already" in err) == (2, True)
+
+
+def test_runs_of_films_are_listed(api: FilmApi) -> None:
+    code, out, _ = run("list", "--films", "--status", "finished", "--status", "cancelled")
+    assert (code, out.splitlines()[-1].split()) == (
+        0,
+        ["harbour", "run-9", "incomplete", "1", "of", "3", "~$0.900", "11-22", "10:00"],
+    )
+    assert "'status': 'cancelled'" in api.gets[0]
+    assert json.loads(run("list", "--films", "--json")[1])["films"][0]["runId"] == "run-9"
+    assert run("list", "--films", "--mode", "draft")[0] == 2
 
 
 def test_no_answer_for_a_while_is_waited_out(api: FilmApi, harbour: str) -> None:

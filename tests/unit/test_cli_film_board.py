@@ -11,10 +11,9 @@ import pytest
 from botocore.credentials import Credentials
 from rich.console import Console
 
+from videoconductor import VideoConductor
+from videoconductor.client.errors import NotFound, Unavailable
 from videoconductor_cli import film_board, showing, watching
-from videoconductor_cli.address import Address
-from videoconductor_cli.client import VideoConductor
-from videoconductor_cli.errors import BadInput, NoAnswer
 
 
 def clip(name: str, status: str, **changes: Any) -> dict[str, Any]:
@@ -168,17 +167,27 @@ class Clock:
 
 def watched(clock: Clock, *answers: Any) -> dict[str, Any]:
     left = list(answers)
+    paths: list[bytes] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        assert request.url.raw_path == b"/v1/films/harbour?run=run-9"
+        # The API holds every look but the first.
+        assert request.url.raw_path.startswith(b"/v1/films/harbour?run=run-9")
+        paths.append(request.url.raw_path)
         given = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(given, int):
             return httpx.Response(given, json={"title": "no"})
         return httpx.Response(200, json=given)
 
-    address = Address("https://api.example", "eu-west-1", Credentials("AKID", "secret"))
-    api = VideoConductor(address, httpx.MockTransport(answer), sleep=lambda _: None)
-    return dict(watching.watch_film(api, "harbour", "run-9", clock.sleep, lambda: clock.now))
+    api = VideoConductor(
+        "https://api.example",
+        region="eu-west-1",
+        credentials=Credentials("AKID", "secret"),
+        transport=httpx.MockTransport(answer),
+        sleep=lambda _: None,
+    )
+    found = dict(watching.watch_film(api, "harbour", "run-9", clock.sleep, lambda: clock.now))
+    assert [path for path in paths if b"wait" not in path] == paths[:1]
+    return found
 
 
 def test_a_film_is_watched_until_its_run_is_over() -> None:
@@ -204,14 +213,14 @@ def test_no_answer_is_waited_out_but_not_for_ever(capsys: pytest.CaptureFixture[
     assert watched(clock, running, *silence, running, *silence, over) == over
     assert capsys.readouterr().err.count("trying on") == 2
     clock = Clock()
-    with pytest.raises(NoAnswer):
+    with pytest.raises(Unavailable):
         watched(clock, running, 503)
     assert watching.PATIENCE <= clock.now < watching.PATIENCE + 15
 
 
 def test_a_film_that_is_not_there_is_not_waited_for() -> None:
     clock = Clock()
-    with pytest.raises(BadInput):
+    with pytest.raises(NotFound):
         watched(clock, 404)
     assert clock.slept == []
 

@@ -13,9 +13,8 @@ import httpx
 import pytest
 from botocore.credentials import Credentials
 
-from videoconductor_cli.address import Address
-from videoconductor_cli.client import VideoConductor
-from videoconductor_cli.errors import NoAnswer, NoClip
+from videoconductor import VideoConductor
+from videoconductor.client.errors import NotKept, Unavailable
 from videoconductor_cli.film_folder import Fetched, fetch, stems
 
 BASE = "https://abc123.execute-api.eu-west-1.amazonaws.com"
@@ -91,8 +90,8 @@ class Cloud:
 
     def fetch(self, folder: Path, keys: list[str] | None = None) -> Fetched:
         transport = httpx.MockTransport(self.answer)
-        address = Address(BASE, "eu-west-1", Credentials("AKID", "secret"))
-        api = VideoConductor(address, transport, sleep=lambda _: None)
+        signer = Credentials("AKID", "secret")
+        api = VideoConductor(BASE, credentials=signer, transport=transport, sleep=lambda _: None)
         return fetch(api, self.film, folder, keys, transport, lambda _: None)
 
 
@@ -265,7 +264,7 @@ def test_many_troubles_are_few_words(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> None:
     (tmp_path / "harbour").write_text("a file where a folder should be")
-    with pytest.raises(NoClip, match="cannot write"):
+    with pytest.raises(NotKept, match="cannot write"):
         Cloud(entry("01")).fetch(tmp_path)
 
 
@@ -287,6 +286,6 @@ def test_nothing_half_done_is_left_when_a_transfer_breaks(tmp_path: Path) -> Non
 def test_no_manifest_is_no_answer(tmp_path: Path) -> None:
     cloud = Cloud()
     cloud.answer = lambda _: httpx.Response(503)  # type: ignore[method-assign]
-    with pytest.raises(NoAnswer):
+    with pytest.raises(Unavailable):
         cloud.fetch(tmp_path)
     assert files(tmp_path) == []

@@ -18,9 +18,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from local_stack import Endpoints
 from videoconductor_cli import watching
-from videoconductor_cli.commands import local
 from videoconductor_cli.main import app
 
 CLIP = b"the clip" * 1000
@@ -45,6 +43,7 @@ class FakeApi:
     def __init__(self, *statuses: str) -> None:
         self.statuses = list(statuses)
         self.paths: list[str] = []
+        self.lists: list[str] = []
         self.keys: list[str] = []
         self.requests: list[dict[str, Any] | None] = []
         self.changes: dict[str, Any] = {}
@@ -117,8 +116,9 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
                 self.reply(200, CLIP)
                 return
             if self.path.startswith("/v1/videos?"):
+                fake.lists.append(self.path)
                 found = [{**fake.render(one), "renderId": one} for one in fake.statuses]
-                self.reply(200, json.dumps({"videos": found}).encode())
+                self.reply(200, json.dumps({"videos": found, "nextCursor": None}).encode())
                 return
             status = fake.statuses.pop(0) if len(fake.statuses) > 1 else fake.statuses[0]
             self.reply(200, json.dumps(fake.render(status)).encode())
@@ -249,25 +249,6 @@ def test_a_command_sends_what_it_says_and_shows_the_render(
     assert api.requests == [sent]
 
 
-@pytest.mark.parametrize(
-    ("simulator", "taken_up"),
-    [("http://127.0.0.1:1", ["planned", "rendering"]), (None, ["rendering"])],
-)
-def test_interrupted_renders_are_taken_up_but_nothing_unsent_goes_to_the_real_xai(
-    api: FakeApi, simulator: str | None, taken_up: list[str]
-) -> None:
-    api.statuses = ["planned", "rendering", "finalized", "submit_unknown"]
-    unused = dict.fromkeys(["api_id", "aws_endpoint_url", "bucket", "table"], "")
-    names = dict.fromkeys(["state_machine_arn", "event_bus"], "")
-    keys = {"region": "us-east-1", "access_key_id": "AKID", "secret_access_key": "secret"}
-    local.take_up(
-        Endpoints(
-            api_url=api.url, auth=False, simulator_origin=simulator, **keys, **unused, **names
-        )
-    )
-    assert api.paths == [f"/v1/videos/{name}/resume" for name in taken_up]
-
-
 def test_ctrl_c_leaves_the_render_and_says_how_to_come_back(api: FakeApi) -> None:
     api.statuses = ["rendering"]
     command = [sys.executable, "-m", "videoconductor_cli.main", "generate", "a fox"]
@@ -283,3 +264,13 @@ def test_ctrl_c_leaves_the_render_and_says_how_to_come_back(api: FakeApi) -> Non
     assert "The render goes on without you" in err
     assert "status r1 --watch" in err
     assert "Traceback" not in err
+
+
+def test_list_asks_for_what_it_is_told_to(api: FakeApi) -> None:
+    api.statuses = ["failed", "stalled"]
+    chosen = ("--status", "failed", "--status", "stalled", "--film", "a b", "--mode", "draft")
+    code, out, _ = run("list", *chosen, "--limit", "200")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["failed", "stalled"]
+    query = "status=failed&status=stalled&film=a%20b&mode=draft&limit=100"
+    assert api.lists == [f"/v1/videos?{query}"]

@@ -27,6 +27,40 @@ def only(text):
     return problem
 
 
+def test_an_order_may_be_a_query_or_a_document_and_is_kept_as_the_document():
+    document = {
+        "clip": ["01", "a, b"],
+        "remaster": True,
+        "sourceVideoUrl": "manifest",
+        "force": True,
+        "maxCostUsd": 0.1,
+        "callbackUrl": "https://hooks.example.com/film",
+    }
+    query = {
+        name: value if name == "clip" else [str(value).lower()] for name, value in document.items()
+    }
+    order = intake.film_order_document(document)
+    assert order == intake.film_order(query)
+    assert intake.order_document(order) == document
+    assert intake.order_document(intake.film_order_document({})) == {}
+
+
+@pytest.mark.parametrize(
+    ("document", "fields"),
+    [
+        ({"clips": ["01"], "max_cost_usd": 1}, {"clips", "max_cost_usd"}),
+        ({"clip": "01"}, {"clip"}),
+        ({"clip": ["01", "a::b"], "remaster": "true"}, {"clip[1]", "remaster"}),
+        ({"maxCostUsd": float("nan"), "sourceVideoUrl": " "}, {"maxCostUsd", "sourceVideoUrl"}),
+        ({"maxCostUsd": "1", "callbackUrl": 5}, {"maxCostUsd", "callbackUrl"}),
+    ],
+)
+def test_an_order_s_document_is_read_as_strictly_as_its_query(document, fields):
+    with pytest.raises(InvalidRequest) as refused:
+        intake.film_order_document(document)
+    assert {problem.field for problem in refused.value.problems} == fields
+
+
 def asked(**fields):
     return json.dumps(fields)
 
@@ -273,6 +307,7 @@ def test_commands_read_their_fields():
         (intake.retrial, '{"mayChargeTwice": "yes"}'),
         (intake.retrial, '{"mayChargeTwice": 1}'),
         (intake.retrial, '{"mayCharge": true}'),
+        (intake.remastering, '{"duration": 0}'),
     ],
 )
 def test_a_malformed_command_is_refused(read, text):

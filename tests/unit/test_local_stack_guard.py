@@ -134,6 +134,14 @@ def test_a_request_without_our_signature_does_not(app, checked, request_, body):
     assert app.bodies == []
 
 
+def test_a_route_with_a_door_of_its_own_is_reached_unsigned_and_no_other(app):
+    checked = signed(app, lambda key, token: None, lambda *route: route == ("POST", "/generate"))
+    assert status_of(checked, AWSRequest("POST", f"{URL}/generate"), b"{}") == 200
+    assert app.bodies == [b"{}"]
+    assert status_of(checked, AWSRequest("GET", f"{URL}/generate")) == 403
+    assert status_of(checked, AWSRequest("POST", f"{URL}/generate/"), b"{}") == 403
+
+
 def test_an_old_signature_does_not_get_in(app, checked):
     request = signed_request()
     request.headers.replace_header("X-Amz-Date", "20200101T000000Z")

@@ -43,6 +43,56 @@ def test_a_jwt_route_brings_its_authorizer_and_scopes():
     )
 
 
+TOKEN = {
+    "x-amazon-apigateway-authorizer": {
+        "type": "request",
+        "authorizerUri": {
+            "Fn::Sub": [
+                "arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${A}/invocations",
+                {"A": {"Fn::GetAtt": ["AuthorizeFunction", "Arn"]}},
+            ]
+        },
+        "authorizerResultTtlInSeconds": 45,
+        "identitySource": ["$request.header.Authorization"],
+        "authorizerPayloadFormatVersion": "2.0",
+        "enableSimpleResponses": True,
+    }
+}
+
+
+def test_an_authorizer_that_is_a_function_is_made_with_all_that_the_template_says():
+    body = {
+        "components": {"securitySchemes": {"ServiceToken": TOKEN}},
+        "paths": {"/generate": {"post": operation(security=[{"ServiceToken": []}])}},
+    }
+    table = routes.from_body(body)
+    assert table.functions == {"SubmitFunction", "AuthorizeFunction"}
+    gateway = Mock()
+    for kind in ("routes", "integrations", "authorizers"):
+        getattr(gateway, f"get_{kind}").return_value = {"Items": []}
+    gateway.create_integration.return_value = {"IntegrationId": "i1"}
+    gateway.create_authorizer.return_value = {"AuthorizerId": "a1"}
+    arns = {"SubmitFunction": "arn:submit", "AuthorizeFunction": "arn:authorize"}
+    routes.make(gateway, "api", table, arns)
+    gateway.create_authorizer.assert_called_once_with(
+        ApiId="api",
+        Name="ServiceToken",
+        AuthorizerType="REQUEST",
+        IdentitySource=["$request.header.Authorization"],
+        AuthorizerUri="arn:authorize",
+        AuthorizerPayloadFormatVersion="2.0",
+        AuthorizerResultTtlInSeconds=45,
+        EnableSimpleResponses=True,
+    )
+    gateway.create_route.assert_called_once_with(
+        ApiId="api",
+        RouteKey="POST /generate",
+        Target="integrations/i1",
+        AuthorizationType="CUSTOM",
+        AuthorizerId="a1",
+    )
+
+
 def test_any_method_and_the_default_route_have_their_keys():
     method = "x-amazon-apigateway-any-method"
     body = {"paths": {"/mcp": {method: operation()}, "/$default": {method: operation()}}}

@@ -455,6 +455,22 @@ def test_a_trusted_origin_is_as_good_as_public(modes, models):
         planning.plan(request, modes, models)
 
 
+def test_who_is_called_back_is_on_a_public_host_or_where_allowed_on_this_machine(modes, models):
+    def planned(url, **defaults):
+        request = ClipRequest(prompt="x", callback_url=url)
+        return planning.plan(request, modes, models, PlanDefaults(**defaults))
+
+    assert planned("https://hooks.example.com/take?token=secret")
+    for url in ("http://127.0.0.1:9999/take", "http://localhost/", "http://[::1]:1/"):
+        assert planned(url, calls_back_here=True)
+        # A place that images may come from is none to call.
+        with pytest.raises(InvalidRequest, match=r"callbackUrl: .* must be an https url"):
+            planned(url, trusted_origins=("http://127.0.0.1:9999",))
+    for url in ("http://192.168.0.7/", "http://hooks.example.com/", f"http://[::1]/{'a' * 2048}"):
+        with pytest.raises(InvalidRequest, match="callbackUrl"):
+            planned(url, calls_back_here=True)
+
+
 # -- durations, ratios, resolutions, models --------------------------------------------------------
 
 

@@ -138,6 +138,20 @@ def test_a_new_run_waits_where_it_can_and_posts_only_where_nothing_can_come(
         assert found.job is None
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "stills", "attempts", "job", "then"), GOOD.values(), ids=GOOD
+)
+def test_with_consent_nothing_is_left_and_a_job_on_record_is_still_waited_for(
+    status, error, stills, attempts, job, then
+):
+    latest = render(status, stills, attempts, job, error)
+
+    found = revival.made_good(latest, NOW, TIMEOUT, may_charge_twice=True)
+
+    assert found is not None
+    assert found.status == (then if then != LEFT else WAITS if job else POSTS)
+
+
 attempts_of_any_kind = st.lists(
     st.builds(
         lambda outcome, minute, ended, number: replace_number(

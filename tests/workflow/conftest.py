@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -39,6 +39,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from videoconductor import intake, wiring
 from videoconductor.clip import FilmClip, FilmOrder, FilmRun, ManifestEntry, Render
+from videoconductor.providers import xai
 from xai_simulator.options import SimulatorOptions
 from xai_simulator.scenarios import Markers
 from xai_simulator.server import running
@@ -119,13 +120,33 @@ def definition(machine: str = "render_clip", **substitutions: Any) -> str:
     )
 
 
+@cache
+def xai_client() -> Any:
+    """The client as it is, built once: its certificates take their time."""
+    return _client()
+
+
+_client = xai.client
+
+
 @dataclass
 class Execution:
+    arn: str
     status: str
-    path: list[str]
     output: dict[str, Any] | None
     error: str | None
     cause: str | None
+
+    @cached_property
+    def path(self) -> list[str]:
+        """The states it went through; moto takes its time to tell."""
+        client = boto3.client("stepfunctions", REGION)
+        history = client.get_execution_history(executionArn=self.arn, maxResults=1000)["events"]
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for event in history
+            if "stateEnteredEventDetails" in event
+        ]
 
 
 def status(arn: str) -> str:
@@ -195,15 +216,9 @@ class Stage:
                 break
             threading.Event().wait(0.01)
         found = client.describe_execution(executionArn=arn)
-        history = client.get_execution_history(executionArn=arn, maxResults=1000)["events"]
-        path = [
-            event["stateEnteredEventDetails"]["name"]
-            for event in history
-            if "stateEnteredEventDetails" in event
-        ]
         return Execution(
+            arn=arn,
             status=found["status"],
-            path=path,
             output=json.loads(found["output"]) if found.get("output") else None,
             error=found.get("error"),
             cause=found.get("cause"),
@@ -289,6 +304,25 @@ class Stage:
         return {"FunctionError": "Unhandled", "Payload": io.BytesIO(payload.encode())}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _clients_are_built_once() -> Iterator[None]:
+    """A client takes longer to build than a test to run, and has no state that a stage leaves."""
+    build, built = boto3.client, {}
+
+    def client(*name_and_region: str, config: Any = None, **given: Any) -> Any:
+        if given:
+            return build(*name_and_region, config=config, **given)
+        options = config and repr(sorted(config._user_provided_options.items(), key=str))
+        key = (*name_and_region, options)
+        if key not in built:
+            built[key] = build(*name_and_region, config=config)
+        return built[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boto3, "client", client)
+        yield
+
+
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[Any]:
     with running(SimulatorOptions(key=KEY, job_seconds=0.2)) as server:
@@ -357,6 +391,7 @@ def stage_on(
         _replace_edges_of_moto(stage, monkeypatch)
         monkeypatch.setattr(wiring, "now", stage.now)
         monkeypatch.setattr(wiring, "painter", lambda: stage.paint)
+        monkeypatch.setattr(xai, "client", xai_client)
         monkeypatch.setattr(wiring, "jitter", lambda: random.Random(7))  # noqa: S311
         publish = wiring.events().publish
 
@@ -486,7 +521,7 @@ class FilmStage(Stage):
     def slept(self, seconds: float) -> None:
         """As many states wait at a time, time goes on by the longest wait, not by their sum."""
         begun = self.elapsed
-        threading.Event().wait(0.05)
+        threading.Event().wait(0.1)
         self.elapsed = max(self.elapsed, begun + seconds)
         if self.while_waiting is not None:
             self.while_waiting()

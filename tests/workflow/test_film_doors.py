@@ -21,6 +21,10 @@ def doors():
 
 @pytest.fixture
 def http(films, doors):
+    return over_http(doors)
+
+
+def over_http(doors):
     """Call a route as API Gateway does: the path decoded or not, parameters by name."""
 
     def call(method, path, body=None, *, query="", key=None, film=None, iam=True, **named):
@@ -125,6 +129,19 @@ def test_what_nobody_knows_is_a_404_and_what_cannot_be_is_a_400(films, http):
         ("POST", "/v1/films/nobody/resume", "nobody", "", 404),
         ("POST", "/v1/films/film/resume", "film", "", 409),
         ("POST", "/v1/films/film/other", "film", "", 404),
+        ("POST", "/v1/films/nobody/cancel", "nobody", "", 404),
+        ("POST", "/v1/films/film/cancel", "film", "", 409),
+        ("POST", "/v1/films/nobody/retry", "nobody", "", 404),
+        ("POST", "/v1/films/film/remaster", "film", "run=nobody", 404),
+        # A parameter that nobody knows, on each route.
+        ("GET", "/v1/films", "film", "mode=draft", 400),
+        ("GET", "/v1/films/film", "film", "presign=true", 400),
+        ("GET", "/v1/films/film/manifest", "film", "run=a", 400),
+        ("POST", "/v1/films/film/manifest", "film", "run=a", 400),
+        ("POST", "/v1/films/film/cancel", "film", "clip=01", 400),
+        ("POST", "/v1/films/film/resume", "film", "clip=01", 400),
+        ("POST", "/v1/films/film/retry", "film", "clip=01", 400),
+        ("POST", "/v1/films/film/remaster", "film", "force=true", 400),
         ("POST", "/v1/films/film/manifest", "film", "", 400),
         ("POST", "/v1/films/a%2Fb/manifest", "a/b", "", 400),
     ]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.workflow.conftest import FilmStage
 from tests.workflow.test_film import FRAMED, script
-from videoconductor import views, wiring
+from videoconductor import filming, views, wiring
 
 GOOD = 6
 # Clip, marker in its prompt, status it ends in, error on record.
@@ -217,3 +217,20 @@ def test_resuming_a_run_does_not_pay_again_for_what_failed_in_it(films):
 
     assert (run.status, run.done, run.failed, run.executions) == ("incomplete", 1, 1, 2)
     assert len(films.jobs()) == 2
+
+
+def test_a_clip_that_was_asked_for_again_and_came_to_be_is_the_films_whenever_it_first_failed(
+    films, monkeypatch
+):
+    films.film(script("one"))
+    films.film(script("two [[sim:failed]]"))
+    films.film(script("three"))
+    films.film(script("one"))
+    films.calm(monkeypatch)
+
+    run = films.film(script("two [[sim:failed]]"))
+
+    assert run.status == "finished"
+    [entry] = films.entries("film").values()
+    [clip] = filming.clips_of(run, wiring.library())
+    assert entry.render_id == clip.render_id

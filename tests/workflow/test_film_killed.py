@@ -93,37 +93,36 @@ def test_a_clip_whose_executions_die_each_time_is_left_alone_after_some_tries(fi
     assert len(films.jobs()) == 1
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("call", ["create", "read"])
-def test_take_up_killed_around_the_record_is_run_again_and_makes_one_job(
-    films, monkeypatch, call, when
-):
-    if call == "read":  # the record is there already, at rest
-        films.film(script("one [[sim:failed]]"))
-        films.calm(monkeypatch)
-    fired = films.kill(monkeypatch, wiring.manifest(), call, when)
-    before = len(films.jobs())
+def test_take_up_killed_around_the_record_is_run_again_and_makes_one_job(films, monkeypatch):
+    for number, when in enumerate(("before", "after"), 1):
+        with monkeypatch.context() as patch:
+            fired = films.kill(patch, wiring.manifest(), "create", when)
+            run = films.film(script("one", film=f"film-{number}"))
 
-    run = films.film(script("one [[sim:failed]]" if call == "read" else "one"))
-
-    assert fired == [call]
-    assert run.status == "finished"
-    assert len(films.jobs()) == before + 1
+        assert fired == ["create"]
+        assert run.status == "finished"
+        assert len(films.jobs()) == number
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_take_up_killed_around_a_revival_allows_one_post(films, monkeypatch, when):
-    film = script("one [[sim:failed]]")
-    films.film(film)
+def test_take_up_killed_around_a_revival_allows_one_post(films, monkeypatch):
+    names = [f"film-{number}" for number in range(4)]
+    for name in names:
+        films.film(script("one [[sim:failed]]", film=name))
     films.calm(monkeypatch)
-    fired = films.kill(monkeypatch, wiring.manifest(), "update", when)
+    films.elapsed += 1
+    for name, (call, when) in zip(
+        names, product(("read", "update"), ("before", "after")), strict=True
+    ):
+        before = len(films.jobs())
+        with monkeypatch.context() as patch:
+            fired = films.kill(patch, wiring.manifest(), call, when)
+            run = films.film(script("one [[sim:failed]]", film=name))
 
-    assert films.film(film).status == "finished"
-
-    assert fired == ["update"]
-    assert len(films.jobs()) == 2
-    [[render]] = films.renders("film").values()
-    assert len(render.attempts) == 2
+        assert fired == [call]
+        assert run.status == "finished", (call, when)
+        assert len(films.jobs()) == before + 1, (call, when)
+        [[render]] = films.renders(name).values()
+        assert len(render.attempts) == 2
 
 
 def test_take_up_killed_after_its_record_and_then_the_film_is_ended_by_the_next_run(

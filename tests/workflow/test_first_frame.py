@@ -377,7 +377,7 @@ def test_a_table_that_fails_for_a_while_costs_no_second_still(stage, monkeypatch
     real, failed = getattr(manifest, call), []
 
     def throttled(*arguments):
-        if len(failed) < failures:
+        if "first_frame" in stage.calls and len(failed) < failures:
             failed.append(call)
             raise ManifestUnavailable("DynamoDB PutItem: ProvisionedThroughputExceeded")
         return real(*arguments)

@@ -26,16 +26,15 @@ def status(
     --watch and --download wait until it comes to rest, and then end as `generate` does.
     """
     from videoconductor_cli import address, outcome, showing, watching
-    from videoconductor_cli.client import VideoConductor
 
-    client = VideoConductor(address.find(api, data_folder))
+    client = address.client(api, data_folder)
     folder = outcome.folder(download, to)
     if watch or folder is not None:
         with watching.come_back(render_id, api, data_folder):
-            (render,) = watching.watch(client, [render_id])
-        outcome.conclude(render, folder, as_json=as_json)
+            settled = watching.watch(client, render_id)
+        outcome.conclude(settled, folder, as_json=as_json)
         return
-    render = client.render(render_id)
+    render = client.render(render_id).document
     if as_json:
         showing.give_json(render)
     else:
@@ -46,21 +45,39 @@ def status(
 
 
 def renders(
-    limit: Annotated[int, typer.Option(min=1, max=100, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    status: Annotated[
+        list[str] | None, typer.Option("--status", help="Only these; may be repeated.")
+    ] = None,
+    film: Annotated[str | None, typer.Option("--film", help="Only those of this film.")] = None,
+    mode: Annotated[
+        str | None, typer.Option("--mode", help="Only those in this quality mode.")
+    ] = None,
+    films: Annotated[
+        bool, typer.Option("--films", help="List runs of films instead of renders.")
+    ] = False,
     as_json: options.AsJson = False,
     api: options.Api = None,
     data_folder: options.DataFolder = None,
 ) -> None:
-    """List the newest renders."""
+    """List the newest renders, or runs of films."""
     from videoconductor_cli import address, showing
-    from videoconductor_cli.client import VideoConductor
+    from videoconductor_cli.commands.films import show as show_runs
+    from videoconductor_cli.errors import BadInput
 
-    found = VideoConductor(address.find(api, data_folder)).renders(limit)
+    if films and mode is not None:
+        raise BadInput("--mode goes with renders: a film's clips have modes of their own")
+    client = address.client(api, data_folder)
+    if films:
+        show_runs(client, status or (), film, limit, as_json=as_json)
+        return
+    rows = client.renders(status=status or (), film=film, mode=mode, limit=limit)
+    found = [render.document for render in rows]
     if as_json:
         showing.give_json({"videos": found})
         return
     if not found:
-        showing.say("no renders yet")
+        showing.say("no such renders" if status or film or mode else "no renders yet")
         return
     showing.give_table(
         ["render", "status", "film", "clip", "mode", "cost", "asked for"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,13 +82,12 @@ def running(folder: Path) -> Iterator[Endpoints]:
 def made(endpoints: Endpoints) -> Path:
     """The sample film with all its files; its folder."""
     from videoconductor_cli import film_folder, film_report, reading
-    from videoconductor_cli.client import VideoConductor
     from videoconductor_cli.watching import watch_film
 
-    client = VideoConductor(address.of(endpoints))
+    client = address.of(endpoints)
     script = reading.script(str(address.project() / SCRIPT))
     # Forced: a second demo is to show something, and spends nothing either.
-    accepted = client.submit_film(script, [("force", "true")], uuid.uuid4().hex)
+    accepted = client.film(script, force=True).document
     film_report.announce(accepted)
     run = watch_film(client, accepted["filmId"], accepted["runId"])
     film_report.conclude(run, accepted)

@@ -14,7 +14,8 @@ from videoconductor_cli.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from videoconductor_cli.client import Document, VideoConductor
+    from videoconductor import VideoConductor
+    from videoconductor.client.results import Document
 
 
 def film(
@@ -60,7 +61,6 @@ def film(
     """
     given = dict(locals())
     from videoconductor_cli import address, downloads, film_report, outcome, reading, showing
-    from videoconductor_cli.client import VideoConductor
     from videoconductor_cli.exits import counted
     from videoconductor_cli.watching import broken_off, watch_film
 
@@ -73,7 +73,7 @@ def film(
         downloads.check_writable(place)  # before anything is paid for
     script = reading.script(request)
     price(script, given)
-    client = VideoConductor(address.find(api, data_folder))
+    client = address.client(api, data_folder)
     accepted, back = submit(client, script, given)
     if no_wait:
         showing.say(f"come back to it with:\n  {back}")
@@ -129,19 +129,17 @@ def submit(client: VideoConductor, script: bytes, given: Mapping[str, Any]) -> t
         "The film may have been accepted. This asks for the same run again, and pays for nothing "
         f"twice:\n  {back}"
     ):
-        accepted = client.submit_film(script, choices(given), key)
+        accepted = client.film(
+            script,
+            clips=given["clip"] or (),
+            remaster=given["remaster"],
+            source_video_url=given["source_url"] or None,
+            force=given["force"],
+            max_cost_usd=given["max_cost_usd"],
+            key=key,
+        ).document
     film_report.announce(accepted)
     return accepted, back
-
-
-def choices(given: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the options choose, as the API's query names it."""
-    chosen = [("clip", name) for name in given["clip"] or ()]
-    chosen += [("remaster", "true")] if given["remaster"] else []
-    chosen += [("sourceVideoUrl", given["source_url"])] if given["source_url"] else []
-    chosen += [("force", "true")] if given["force"] else []
-    chosen += [("maxCostUsd", f"{most:.9f}")] if (most := given["max_cost_usd"]) is not None else []
-    return chosen
 
 
 def command(given: Mapping[str, Any], key: str | None = None) -> str:

@@ -10,7 +10,8 @@ from videoconductor_cli import options
 from videoconductor_cli.errors import BadInput, NoAnswer
 
 if TYPE_CHECKING:
-    from videoconductor_cli.client import Document, VideoConductor
+    from videoconductor import VideoConductor
+    from videoconductor.client.results import Document
 
 
 def generate(
@@ -49,7 +50,6 @@ def generate(
     """Ask for a clip and wait until it is there."""
     given = dict(locals())
     from videoconductor_cli import address, downloads, outcome, reading, showing
-    from videoconductor_cli.client import VideoConductor
     from videoconductor_cli.watching import come_back, watch
 
     if idempotency_key == "":
@@ -58,7 +58,7 @@ def generate(
     if place is not None:
         downloads.check_writable(place)  # before anything is paid for
     fields = reading.request(request, given)
-    client = VideoConductor(address.find(api, data_folder))
+    client = address.client(api, data_folder)
     accepted = submit(client, fields, idempotency_key)
     if no_wait:
         showing.say(
@@ -70,7 +70,7 @@ def generate(
             showing.give(accepted["renderId"])
         return
     with come_back(accepted["renderId"], api, data_folder):
-        (render,) = watch(client, [accepted["renderId"]])
+        render = watch(client, accepted["renderId"])
     outcome.conclude(render, place, as_json=as_json)
 
 
@@ -79,6 +79,7 @@ def submit(client: VideoConductor, fields: dict[str, Any], key: str | None) -> D
     import uuid
 
     from videoconductor_cli import showing
+    from videoconductor_cli.watching import LOST
 
     key = key or uuid.uuid4().hex
     again = (
@@ -86,11 +87,11 @@ def submit(client: VideoConductor, fields: dict[str, Any], key: str | None) -> D
         f"--idempotency-key {key}: it will not be paid for twice."
     )
     try:
-        accepted = client.submit(fields, key)
+        accepted = client.generate(request=fields, key=key).document
     except KeyboardInterrupt:
         showing.say(f"\n{again}")
         raise
-    except NoAnswer as problem:
+    except LOST as problem:
         raise NoAnswer(f"{problem}\n{again}") from problem
     showing.say(f"render {accepted['renderId']}: {showing.described(accepted)}")
     for line in showing.estimate(accepted["estimate"]):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from videoconductor_cli import address, options
-from videoconductor_cli.errors import BadInput, NoAnswer
+from videoconductor_cli.errors import NoAnswer
 
 if TYPE_CHECKING:
     from local_stack import Endpoints
@@ -123,24 +123,27 @@ def parameters(environment: Mapping[str, str], *, paid: bool) -> dict[str, str]:
 
 
 def take_up(running: Endpoints) -> None:
-    """Give renders that a stop of the stack interrupted a new execution each.
+    """Give renders and films that a stop of the stack interrupted a new execution each.
 
-    One that was not sent yet, perhaps meant for the simulator, is not sent to the real xAI unasked.
+    What was not sent yet, perhaps meant for the simulator, is not sent to the real xAI unasked.
     """
-    from videoconductor.clip import SETTLED
+    from local_stack import sweep
     from videoconductor_cli import showing
-    from videoconductor_cli.client import VideoConductor
 
-    client = VideoConductor(address.of(running))
-    for row in client.renders(100):
-        name, status = row["renderId"], row["status"]
-        if status == "planned" and running.simulator_origin is None:
-            showing.say(f"render {name} was not sent yet; this will be billed:")
+    swept = sweep(running, may_post=running.simulator_origin is not None)
+    for name in swept.resumed:
+        showing.say(f"took up {_shown(name)} again")
+    for name in swept.left:
+        if "/" in name:
+            showing.say(f"{_shown(name)} goes on, billed, when its script is handed in again")
+        else:
+            showing.say(f"{_shown(name)} was not sent yet; this will be billed:")
             showing.say(f"  {showing.program()} resume {name}")
-        elif status not in SETTLED:
-            with suppress(BadInput):  # it came to rest just now
-                client.command(name, "resume")
-                showing.say(f"took up render {name} again ({status})")
+
+
+def _shown(name: str) -> str:
+    film, _, run = name.rpartition("/")
+    return f"run {run} of film {film}" if film else f"render {name}"
 
 
 @contextmanager

@@ -48,14 +48,13 @@ def show(
     The newest clip of each clip id and quality mode; `show` may be left out.
     """
     from videoconductor_cli import address, downloads, film_folder, outcome, showing
-    from videoconductor_cli.client import VideoConductor
     from videoconductor_cli.commands import browse
 
     place = outcome.folder(download, to)
     if place is not None:
         downloads.check_writable(place)
-    client = VideoConductor(address.find(api, data_folder))
-    found = client.manifest(film)
+    client = address.client(api, data_folder)
+    found = client.manifest(film).document
     if output is not None:
         browse.write(output, found)
     if as_json:
@@ -88,11 +87,10 @@ def take_in(
     Version 3, or the older shape of manifest-all.json; finished entries that stand there are kept.
     """
     from videoconductor_cli import address, reading, showing
-    from videoconductor_cli.client import VideoConductor
 
     content = reading.octets(file)
     name = film or _film_of(file, content)
-    client = VideoConductor(address.find(api, data_folder))
+    client = address.client(api, data_folder)
     taken = client.import_manifest(name, content)
     for warning in taken["warnings"]:
         showing.say(f"note: {warning}")

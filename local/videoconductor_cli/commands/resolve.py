@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from videoconductor_cli import options
+
+if TYPE_CHECKING:
+    from videoconductor import VideoConductor
+    from videoconductor.client.results import VideoRender
 
 
 def cancel(
@@ -20,7 +25,7 @@ def cancel(
 
     A job that xAI accepted goes on and may be billed; `attach` gets its clip.
     """
-    _command("cancel", render_id, None, as_json, api, data_folder)
+    _command(lambda client: client.cancel(render_id), as_json, api, data_folder)
 
 
 def attach(
@@ -37,8 +42,7 @@ def attach(
 
     This spends nothing.
     """
-    fields = None if request_id is None else {"requestId": request_id}
-    _command("attach", render_id, fields, as_json, api, data_folder)
+    _command(lambda client: client.attach(render_id, request_id), as_json, api, data_folder)
 
 
 def retry(
@@ -55,7 +59,12 @@ def retry(
 
     This is paid for.
     """
-    _command("retry", render_id, {"mayChargeTwice": may_charge_twice}, as_json, api, data_folder)
+    _command(
+        lambda client: client.retry(render_id, may_charge_twice=may_charge_twice),
+        as_json,
+        api,
+        data_folder,
+    )
 
 
 def resume(
@@ -68,7 +77,7 @@ def resume(
 
     In case its own is gone; harmless at any time.
     """
-    _command("resume", render_id, None, as_json, api, data_folder)
+    _command(lambda client: client.resume(render_id), as_json, api, data_folder)
 
 
 def abandon(
@@ -81,21 +90,18 @@ def abandon(
 
     One that is stalled, or of which nobody knows whether xAI accepted it.
     """
-    _command("abandon", render_id, None, as_json, api, data_folder)
+    _command(lambda client: client.abandon(render_id), as_json, api, data_folder)
 
 
 def _command(
-    name: str,
-    render_id: str,
-    fields: dict[str, Any] | None,
+    command: Callable[[VideoConductor], VideoRender],
     as_json: bool,
     api: str | None,
     data_folder: Path | None,
 ) -> None:
     from videoconductor_cli import address, showing
-    from videoconductor_cli.client import VideoConductor
 
-    render = VideoConductor(address.find(api, data_folder)).command(render_id, name, fields)
+    render = command(address.client(api, data_folder)).document
     if as_json:
         showing.give_json(render)
         return

@@ -51,6 +51,7 @@ MAX_USD = 1_000_000
 MAX_OVERLAYS = 12
 MAX_OVERLAY_CHARACTERS = 500
 FROM_MANIFEST = "manifest"
+FILM_CANCELLED = "FilmCancelled"  # the error of a clip that was cancelled with its film's run
 TICKS_PER_USD = 10**10  # xAI's `usage.cost_in_usd_ticks`
 
 Usd = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
@@ -122,6 +123,7 @@ def _is_number(value: Any) -> Any:
 Prompt = Annotated[StrictStr, AfterValidator(_encodable), AfterValidator(_fits_prompt)]
 Id = Annotated[StrictStr, AfterValidator(_encodable), AfterValidator(_is_id)]
 Label = Annotated[StrictStr, AfterValidator(_encodable), AfterValidator(_is_label)]
+MaxCost = Annotated[Usd, BeforeValidator(_is_number), Field(ge=0, le=MAX_USD, allow_inf_nan=False)]
 
 
 class Overlay(Noun):
@@ -172,10 +174,7 @@ class ClipRequest(Noun):
     purpose: Label | None = None
     ref_code: Label | None = None
     thumbnail: ThumbnailOrder | None = None
-    max_cost_usd: (
-        Annotated[Usd, BeforeValidator(_is_number), Field(ge=0, le=MAX_USD, allow_inf_nan=False)]
-        | None
-    ) = None
+    max_cost_usd: MaxCost | None = None
     callback_url: StrictStr | None = None
     persist_to_filebase: StrictBool | None = None
 
@@ -302,6 +301,64 @@ class Clip(Noun):
     audio_codec: str | None = None
 
 
+class Inbox(Noun):
+    """The object in the bucket's inbox that a render or a run was asked for with.
+
+    `sequencer` is S3's own, in hexadecimal: it tells which of two versions of a key is newer.
+    """
+
+    key: str
+    version_id: str | None = None
+    sequencer: str | None = None
+
+    def is_newer_than(self, other: Inbox) -> bool:
+        """Whether this is a later version of the same key, as far as anybody can tell."""
+        if self.key != other.key or self.sequencer is None or other.sequencer is None:
+            return False
+        size = max(len(self.sequencer), len(other.sequencer))
+        mine, theirs = (one.upper().ljust(size, "0") for one in (self.sequencer, other.sequencer))
+        return mine > theirs
+
+
+class Notice(Noun):
+    """That there is something to tell to a callbackUrl: of a render, or of a run of a film.
+
+    `webhook_id` is the event's own. `is_asked_again` when somebody wants it told once more. It
+    holds neither the url nor what is told: both are on record.
+    """
+
+    type: str
+    webhook_id: str
+    happened_at: datetime
+    render_id: Id | None = None
+    film: Id | None = None
+    run_id: Id | None = None
+    is_asked_again: bool = False
+
+
+class Callback(Noun):
+    """What became of telling a callbackUrl of one event.
+
+    `last_status` is HTTP's, None with `last_error` in its place where there was no answer.
+    """
+
+    webhook_id: str
+    type: str
+    attempts: int
+    last_attempt_at: datetime
+    last_status: int | None = None
+    last_error: str | None = None
+    next_attempt_at: datetime | None = None
+    delivered_at: datetime | None = None
+    given_up_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the receiver has taken it, or wants to hear nothing of it (410)."""
+        return self.delivered_at is not None or self.last_status == 410
+
+
 class Failure(Noun):
     """Why a render ended badly: the error's class, its words, and the provider's own code."""
 
@@ -324,7 +381,8 @@ class Render(Noun):
 
     `version` rises with every write of the record; a write from an older one is refused.
     `fingerprint` is of all that shapes the clip; `taken_up_by` the run of a film, with the number
-    of its execution, that last set the render going.
+    of its execution, that last set the render going; `wanted_at` when it was last asked for, if
+    that was again after it had come to nothing.
     """
 
     render_id: Id
@@ -340,6 +398,9 @@ class Render(Noun):
     thumbnail: ThumbnailOrder | None = None
     fingerprint: str | None = None
     taken_up_by: str | None = None
+    callback_url: str | None = None
+    inbox: Inbox | None = None
+    wanted_at: datetime | None = None
 
     status: Status = "planned"
     version: int = 0
@@ -374,6 +435,11 @@ class Render(Noun):
         return self.attempts[-1] if self.attempts else None
 
     @property
+    def is_open(self) -> bool:
+        """Whether something is still to come: the render's rest, or the news of it."""
+        return self.status not in SETTLED or self.announced != self.status
+
+    @property
     def entry_id(self) -> str:
         """The manifest key within the film: `clipId::qualityMode`."""
         return f"{self.clip_id}::{self.plan.quality_mode}"
@@ -385,8 +451,10 @@ class Render(Noun):
 
     @property
     def clip_order(self) -> str:
-        """Sorts the clips of one entry: by render, then by attempt."""
-        return f"{self.order}#{self.attempts[-1].number if self.attempts else 0:04d}"
+        """Sorts the clips of one entry: by when they were last asked for, then by attempt."""
+        moment = (self.wanted_at or self.created_at).isoformat(timespec="microseconds")
+        attempt = self.attempts[-1].number if self.attempts else 0
+        return f"{moment}#{self.render_id}#{attempt:04d}"
 
     @property
     def cost_ticks(self) -> int | None:
@@ -466,6 +534,7 @@ class FilmOrder(Noun):
 
     `source_video_url` is the video every clip is edited from, or FROM_MANIFEST for the one that
     the film's manifest has of each. `force` makes clips again that are there already.
+    `callback_url` is told when the run is over.
     """
 
     only: tuple[Id, ...] = ()
@@ -473,9 +542,10 @@ class FilmOrder(Noun):
     source_video_url: str | None = None
     force: bool = False
     max_cost_usd: Usd | None = None
+    callback_url: str | None = None
 
 
-FilmStatus = Literal["running", "finished", "incomplete"]
+FilmStatus = Literal["running", "finished", "incomplete", "cancelled"]
 
 
 class FilmClip(Noun):
@@ -504,10 +574,12 @@ class Turn(Noun):
 
     `render` is as drafted until it is on record. `step` says what the machine does next, `name`
     under which execution; `tries` counts executions that ended with the render not at rest.
+    `run_order` is the run's `order`; None in an execution of before runs could be cancelled.
     """
 
     marker: str
     render: Render
+    run_order: str | None = None
     step: Literal["render", "wait", "rest"] = "wait"
     name: str = ""
     wait_seconds: int = 1
@@ -531,7 +603,8 @@ class FilmRun(Noun):
 
     `version` rises with every write of the record. `missing` holds the first of the clips that did
     not come to be; the run's result in the library holds all. Of `total` clips, `items` get their
-    turn and `due` have to be paid for.
+    turn and `due` have to be paid for. `forced_as` is the run whose forced clips these are, itself
+    or the one that it retries; `cancelled_at` is when somebody called it off, before its end.
     """
 
     run_id: Id
@@ -546,10 +619,16 @@ class FilmRun(Noun):
     items_key: str
     clips_key: str
     request_key: str
+    order_key: str | None = None
+    forced_as: str | None = None
+    may_charge_twice: bool = False
+    callback_url: str | None = None
+    inbox: Inbox | None = None
 
     status: FilmStatus = "running"
     version: int = 0
     executions: int = 1
+    cancelled_at: datetime | None = None
     ended_at: datetime | None = None
     done: int = 0
     failed: int = 0
@@ -568,3 +647,21 @@ class FilmRun(Noun):
     def marker(self) -> str:
         """This run under its present execution, as renders name what took them up."""
         return f"{self.run_id}-{self.executions}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is still to come: the run's end, or the news of it."""
+        return self.status == "running" or not self.announced
+
+    def took_up(self, render: Render) -> bool:
+        """Whether it was this run, under any of its executions, that last set a render going."""
+        return (render.taken_up_by or "").rpartition("-")[0] == self.run_id
+
+    def standing(self, render: Render | None) -> tuple[Status, Failure | None]:
+        """How a clip of this run stands, and why, by its render if that is on record."""
+        if render is not None:
+            return render.status, render.failure
+        if self.cancelled_at is None:
+            return "planned", None
+        words = "cancelled with its run before anything was sent"
+        return "cancelled", Failure(error=FILM_CANCELLED, message=words)

@@ -7,17 +7,18 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from videoconductor import identity, inputs, planning, revival
+from videoconductor import identity, inputs, planning, pricing, remastering, revival
 from videoconductor.clip import (
     SETTLED,
     ClipRequest,
     Failure,
     Frame,
+    Inbox,
     Render,
     RenderPlan,
 )
@@ -31,8 +32,9 @@ from videoconductor.errors import (
     RenderExists,
     RenderNotFound,
 )
+from videoconductor.intake import Remastering
 from videoconductor.models import ModelCatalog
-from videoconductor.planning import PlanDefaults
+from videoconductor.planning import PlanDefaults, PlannedClip
 from videoconductor.providers import Job
 from videoconductor.quality import QualityModes
 
@@ -62,8 +64,16 @@ class Conductor:
     new_id: Callable[[], str]
     clock: Callable[[], datetime]
 
-    def accept(self, request: ClipRequest, caller: str, key: str | None = None) -> Render:
+    def accept(
+        self,
+        request: ClipRequest,
+        caller: str,
+        key: str | None = None,
+        inbox: Inbox | None = None,
+    ) -> Render:
         """Put a request on record and set it in motion; with the same key, only once.
+
+        `inbox` is the object that it came in, if it came so.
 
         Returns the render as first put on record. Raises InvalidRequest, IdempotencyConflict when
         the key came with another request, ManifestUnavailable, LibraryUnavailable, NotSetGoing.
@@ -74,15 +84,64 @@ class Conductor:
             # Before planning: a repetition is answered as the first was, whatever presets say now.
             with suppress(RenderNotFound):
                 return self._again(self.manifest.read(render_id), digest)
-        seconds = self._own_source_seconds(request)
-        plan = planning.plan(request, self.modes, self.models, self.defaults, seconds)
-        _refuse_what_is_not_built(request)
+        plan = self._planned(request, self._own_source_seconds(request), self.defaults)
         render = self.drafted(request, plan, render_id, caller)
+        return self._recorded(render.model_copy(update={"inbox": inbox}))
+
+    def plan(self, request: ClipRequest) -> tuple[str, PlannedClip]:
+        """The film that a request belongs to, and its clip as `accept` would have it made.
+
+        Writes nothing. Raises InvalidRequest as `accept` does, ManifestUnavailable.
+        """
+        plan = self._planned(request, self._own_source_seconds(request), self.defaults)
+        film = request.pipeline_request_id or DEFAULT_FILM
+        return film, PlannedClip(request.clip_id, plan, plan.warnings)
+
+    def remaster(
+        self, render_id: str, wanted: Remastering, caller: str, key: str | None = None
+    ) -> Render:
+        """Ask for a finished render's clip again at the resolution of remasters, linked to it.
+
+        With the same key, only once. Raises RenderNotFound, NotAllowed when the render has no clip
+        or none that can be remastered, and what `accept` raises.
+        """
+        digest = remastering.sha256(render_id, wanted)
+        new_id = self.new_id() if key is None else derived_id(caller, key, "remaster")
+        if key is not None:
+            with suppress(RenderNotFound):
+                return self._again(self.manifest.read(new_id), digest)
+        order = remastering.order(
+            self.manifest.read(render_id), wanted, self.modes, self.library.uri
+        )
+        defaults = replace(self.defaults, own_images=order.frames)
         try:
-            render = self.manifest.create(render)
+            plan = self._planned(order.request, order.source_seconds, defaults)
+        except InvalidRequest as refused:
+            raise remastering.refusal(refused, wanted) from refused
+        render = self.drafted(order.request, order.framed(plan), new_id, caller)
+        return self._recorded(render.model_copy(update={"request_sha256": digest}))
+
+    def _planned(
+        self, request: ClipRequest, source_seconds: Decimal | None, defaults: PlanDefaults
+    ) -> RenderPlan:
+        """The plan of a request, without the price of a still that its clip has already."""
+        unbounded = request.model_copy(update={"max_cost_usd": None})
+        plan = planning.plan(unbounded, self.modes, self.models, defaults, source_seconds)
+        if plan.first_frame_prompt is not None and request.clip_id is not None:
+            film = request.pipeline_request_id or DEFAULT_FILM
+            shape = identity.still_fingerprint(plan)
+            if self.manifest.still(film, request.clip_id, shape) is not None:
+                estimate = pricing.without_still(plan.estimate)
+                plan = plan.model_copy(update={"estimate": estimate})
+        planning.check_cost(request.max_cost_usd, plan.estimate)
+        return plan
+
+    def _recorded(self, render: Render) -> Render:
+        """Put a render on record and set it in motion; the one that is there if it is the same."""
+        try:
+            return self._started(self.manifest.create(render))
         except RenderExists:
-            return self._again(self.manifest.read(render_id), digest)
-        return self._started(render)
+            return self._again(self.manifest.read(render.render_id), render.request_sha256)
 
     def drafted(
         self, request: ClipRequest, plan: RenderPlan, render_id: str, caller: str
@@ -103,6 +162,7 @@ class Conductor:
             remaster_from_request_id=request.remaster_from_request_id,
             thumbnail=request.thumbnail,
             fingerprint=identity.fingerprint(plan),
+            callback_url=request.callback_url,
         )
 
     def cancel(self, render_id: str) -> Render:
@@ -134,7 +194,7 @@ class Conductor:
             job = self.attach_job(latest.plan.provider, request_id) if request_id else latest.job
             if job is None:
                 raise InvalidRequest.of("requestId", None, "is required: none is on record")
-            return revival.attached(latest, job, self.clock(), self.poll_timeout)
+            return _taken_over(revival.attached(latest, job, self.clock(), self.poll_timeout))
 
         return self._set_going(render_id, attached)
 
@@ -153,7 +213,8 @@ class Conductor:
                     f"the render is {latest.status} and may have been paid for: attach its "
                     "request id, or retry with mayChargeTwice"
                 )
-            return revival.retried(latest, self.clock())
+            again = revival.retried(latest, self.clock())
+            return _taken_over(again.model_copy(update={"wanted_at": self.clock()}))
 
         return self._set_going(render_id, retried)
 
@@ -243,10 +304,31 @@ class Conductor:
         )
 
 
+def _taken_over(render: Render) -> Render:
+    """A render that a person set going: cancelling the film's run that did before leaves it."""
+    return render.model_copy(update={"taken_up_by": None})
+
+
 def request_sha256(request: ClipRequest) -> str:
-    """A fingerprint of what was asked, the same however it was spelt."""
-    fields = request.model_dump(mode="json", exclude_defaults=True)
+    """A fingerprint of what was asked, the same however it was spelt and whatever it may cost."""
+    # Whoever repeats a call with another limit still means the render that is paid for.
+    fields = request.model_dump(mode="json", exclude_defaults=True, exclude={"max_cost_usd"})
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def same_request_key(request: ClipRequest) -> str:
+    """The Idempotency-Key of a request that came without one: the same for the same request.
+
+    For doors whose clients repeat a call that broke off: a repetition finds the first render,
+    even one that failed. A key of the caller's own asks for another.
+    """
+    parts = [
+        request.pipeline_request_id,
+        request.clip_id,
+        request.quality_mode,
+        request_sha256(request),
+    ]
+    return f"same-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}"
 
 
 def derived_id(caller: str, key: str, *kind: str) -> str:
@@ -271,10 +353,3 @@ def _checked_key(key: str) -> str:
             "Idempotency-Key", key, f"must have 1 to {MAX_KEY_CHARACTERS} printable characters"
         )
     return key
-
-
-def _refuse_what_is_not_built(request: ClipRequest) -> None:
-    if request.callback_url is not None:
-        raise InvalidRequest.of(
-            "callbackUrl", request.callback_url, "cannot be used yet: listen for ClipReady events"
-        )

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from videoconductor import existing, identity, pricing, revival, script
+from videoconductor import existing, identity, intake, pricing, revival, script
 from videoconductor.clip import (
     FROM_MANIFEST,
     SETTLED,
     FilmClip,
     FilmOrder,
     FilmRun,
+    Inbox,
     ManifestEntry,
     Render,
     RenderPlan,
@@ -31,7 +32,7 @@ from videoconductor.errors import (
     NotSetGoing,
     Problem,
 )
-from videoconductor.planning import OWN_CLIP
+from videoconductor.planning import OWN_CLIP, PlannedClip, callback_problem
 
 if TYPE_CHECKING:
     from videoconductor.library import Library
@@ -60,6 +61,18 @@ class _Planned:
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """A script to be made, and how; `forced_as` is the run whose forced clips are meant."""
+
+    text: str
+    order: FilmOrder
+    digest: str
+    forced_as: str | None = None
+    may_charge_twice: bool = False
+    inbox: Inbox | None = None
+
+
+@dataclass(frozen=True)
 class Director:
     """The commands, with everything they need handed in."""
 
@@ -72,27 +85,178 @@ class Director:
     clock: Callable[[], datetime]
 
     def accept(
-        self, text: str, order: FilmOrder, caller: str, key: str | None = None
+        self,
+        text: str,
+        order: FilmOrder,
+        caller: str,
+        key: str | None = None,
+        inbox: Inbox | None = None,
     ) -> tuple[FilmRun, tuple[FilmClip, ...]]:
         """Put a run of a script on record and set it going; with the same key, only once.
 
         Raises InvalidRequest with every problem of the file, IdempotencyConflict, NotSetGoing, and
         the edges' Unavailable errors.
         """
-        digest = hashlib.sha256(f"{order.model_dump_json()}\0{text}".encode()).hexdigest()
-        run_id = self.new_id() if key is None else derived_id(caller, key, "film")
         found = script.reading(text)
         if found.film is None:
             raise script.refusal(found.problems)
+        run_id, digest = self._run_id(caller, key), _digest(order, text)
         film = found.film.request_id
         if key is not None and (again := self._again(film, run_id, digest)) is not None:
             return again
-        planned = self._planned(found, found.film, order, run_id)
-        known = self._known(film, planned)
-        clips = tuple(self._listed(one, known) for one in planned)
-        _check_cost(clips, order.max_cost_usd)
+        forced_as = run_id if order.force else None
+        asked = _Asked(text, order, digest, forced_as, inbox=inbox)
+        return self._accepted(asked, found, found.film, caller, run_id, is_keyed=key is not None)
+
+    def plan(self, text: str, order: FilmOrder) -> tuple[str, tuple[PlannedClip, ...]]:
+        """The film of a script, and its clips as `accept` would have them made.
+
+        Writes nothing. Raises InvalidRequest as `accept` does, ManifestUnavailable.
+        """
+        found = script.reading(text)
+        if found.film is None:
+            raise script.refusal(found.problems)
+        asked = _Asked(text, order, "", self.new_id() if order.force else None)
+        planned, known, clips = self._weighed(asked, found, found.film)
+        return found.film.request_id, tuple(
+            PlannedClip(
+                clip.clip_id, self._priced(one, known), clip.warnings, clip.is_due, clip.is_reused
+            )
+            for one, clip in zip(planned, clips, strict=True)
+        )
+
+    def retry(
+        self,
+        film: str,
+        run_id: str | None,
+        change: FilmOrder,
+        caller: str,
+        key: str | None = None,
+        *,
+        may_charge_twice: bool = False,
+    ) -> tuple[FilmRun, tuple[FilmClip, ...]]:
+        """Hand the script of a run in again as it was: a new run, that pays for what is missing.
+
+        Of `change`, `max_cost_usd` takes the place of the run's own if it is given, and
+        `callback_url` in any case. Raises FilmNotFound, NotAllowed, and what `accept` raises.
+        """
+        given = ["retry", film, run_id, may_charge_twice, change.model_dump_json()]
+
+        def asked(source: FilmRun, digest: str) -> _Asked:
+            changes: dict[str, object] = {"callback_url": change.callback_url}
+            if change.max_cost_usd is not None:
+                changes["max_cost_usd"] = change.max_cost_usd
+            order = self._order(source).model_copy(update=changes)
+            text = self._script(source)
+            return _Asked(text, order, digest, source.forced_as, may_charge_twice)
+
+        return self._anew(film, run_id, given, asked, caller, key)
+
+    def remaster(
+        self, film: str, run_id: str | None, order: FilmOrder, caller: str, key: str | None = None
+    ) -> tuple[FilmRun, tuple[FilmClip, ...]]:
+        """Hand the script of a run in again to be made as `order` says: a new run.
+
+        Raises FilmNotFound, and what `accept` raises.
+        """
+        given = ["remaster", film, run_id, order.model_dump_json()]
+
+        def asked(source: FilmRun, digest: str) -> _Asked:
+            return _Asked(self._script(source), order, digest)
+
+        return self._anew(film, run_id, given, asked, caller, key)
+
+    def cancel(self, film: str, run_id: str | None = None) -> tuple[FilmRun, list[Render]]:
+        """Call a run off: nothing of it is sent any more, and what it has under way is cancelled.
+
+        Returns the run as it stands then, and the renders that xAI may still bill. May be
+        repeated. Raises FilmNotFound, NotAllowed when the run came to its end by itself.
+        """
+        from videoconductor.filming import cancel_clips, clips_of, summed_up
+
+        def cancelled(latest: FilmRun) -> FilmRun:
+            if latest.cancelled_at is not None:
+                return latest
+            if latest.status != "running":
+                raise NotAllowed(f"the run is {latest.status} already")
+            return latest.model_copy(update={"cancelled_at": self.clock()})
+
+        run = self.manifest.update_run(self.manifest.run(film, run_id), cancelled)
+        clips = clips_of(run, self.library)
+        renders = self.manifest.read_many([clip.render_id for clip in clips])
+        if run.status == "running":
+            renders |= cancel_clips(run, renders.values(), self.manifest, self.clock)
+            run = self._concluding(run)
+        open_ones = [
+            render
+            for render in renders.values()
+            if render.status == "cancelled"
+            and run.took_up(render)
+            and revival.may_still_cost(render)
+        ]
+        return summed_up(run, clips, renders), open_ones
+
+    def _concluding(self, run: FilmRun) -> FilmRun:
+        """A run that is cancelled, with an execution that sums it up: its own may be gone."""
+        if self.is_running(run):
+            return run
+
+        def concluding(latest: FilmRun) -> FilmRun:
+            if latest.status != "running":
+                return latest
+            return latest.model_copy(update={"executions": latest.executions + 1})
+
+        run = self.manifest.update_run(run, concluding)
+        return self._started(run) if run.status == "running" else run
+
+    def _anew(
+        self,
+        film: str,
+        source_id: str | None,
+        given: Sequence[object],
+        asked: Callable[[FilmRun, str], _Asked],
+        caller: str,
+        key: str | None,
+    ) -> tuple[FilmRun, tuple[FilmClip, ...]]:
+        """A new run of a script that is kept; with the same key and the same words, only once."""
+        digest = hashlib.sha256(json.dumps(given).encode()).hexdigest()
+        run_id = self._run_id(caller, key)
+        # Before looking for the newest run: with a key that came before, that is its own.
+        if key is not None and (again := self._again(film, run_id, digest)) is not None:
+            return again
+        wanted = asked(self.manifest.run(film, source_id), digest)
+        found = script.reading(wanted.text)
+        if found.film is None:
+            raise script.refusal(found.problems)
+        return self._accepted(wanted, found, found.film, caller, run_id, is_keyed=key is not None)
+
+    def _run_id(self, caller: str, key: str | None) -> str:
+        return self.new_id() if key is None else derived_id(caller, key, "film")
+
+    def _script(self, run: FilmRun) -> str:
+        return b"".join(self.library.read(run.request_key)).decode()
+
+    def _order(self, run: FilmRun) -> FilmOrder:
+        """How a run was asked for. Raises NotAllowed for one of before that was kept."""
+        if run.order_key is None:
+            raise NotAllowed("how the run was asked for was not kept: hand the script in again")
+        return intake.film_order_document(json.loads(b"".join(self.library.read(run.order_key))))
+
+    def _accepted(
+        self,
+        asked: _Asked,
+        found: script.Reading,
+        request: script.FilmRequest,
+        caller: str,
+        run_id: str,
+        *,
+        is_keyed: bool,
+    ) -> tuple[FilmRun, tuple[FilmClip, ...]]:
+        """A run that nobody asked for before: planned, priced, put on record and set going."""
+        film, order, digest = request.request_id, asked.order, asked.digest
+        planned, known, clips = self._weighed(asked, found, request)
         due = [clip for clip in clips if clip.is_due]
-        requested_at = self.clock() if key is None else self._claimed(run_id, digest)
+        requested_at = self._claimed(run_id, digest) if is_keyed else self.clock()
         items = self._items(planned, known, caller)
         run = FilmRun(
             run_id=run_id,
@@ -107,8 +271,13 @@ class Director:
             items_key=self.library.film_key(film, run_id, "items"),
             clips_key=self.library.film_key(film, run_id, "clips"),
             request_key=self.library.film_key(film, run_id, "request"),
+            order_key=self.library.film_key(film, run_id, "order"),
+            forced_as=asked.forced_as,
+            may_charge_twice=asked.may_charge_twice,
+            callback_url=order.callback_url,
+            inbox=asked.inbox,
         )
-        self._write(run, text, clips, items)
+        self._write(run, asked, clips, items)
         if not self.manifest.create_run(run):
             return self._again(film, run_id, digest) or (run, clips)
         return self._started(run), clips
@@ -116,12 +285,15 @@ class Director:
     def resume(self, film: str, run_id: str | None = None) -> FilmRun:
         """Give a run that is not over a new execution, in case its own is gone.
 
-        Raises FilmNotFound, NotAllowed when it is over, NotSetGoing.
+        One that was cancelled is only summed up by it. Raises FilmNotFound, NotAllowed when it is
+        over, NotSetGoing.
         """
 
         def resumed(latest: FilmRun) -> FilmRun:
             if latest.status != "running":
-                raise NotAllowed(f"the run is {latest.status}: hand the script in again instead")
+                raise NotAllowed(
+                    f"the run is {latest.status}: retry it, or hand the script in again"
+                )
             return latest.model_copy(update={"executions": latest.executions + 1})
 
         return self._started(self.manifest.update_run(self.manifest.run(film, run_id), resumed))
@@ -142,8 +314,25 @@ class Director:
 
     # -- planning ----------------------------------------------------------------------------------
 
+    def _weighed(
+        self, asked: _Asked, found: script.Reading, request: script.FilmRequest
+    ) -> tuple[tuple[_Planned, ...], _Known, tuple[FilmClip, ...]]:
+        """The clips of a run, and what the film has of them. Raises InvalidRequest."""
+        order = asked.order
+        if problem := callback_problem(order.callback_url, self.conductor.defaults):
+            raise InvalidRequest([problem])
+        planned = self._planned(found, request, order, asked.forced_as)
+        known = self._known(request.request_id, planned)
+        clips = tuple(self._listed(one, known, asked) for one in planned)
+        _check_cost(clips, order.max_cost_usd)
+        return planned, known, clips
+
     def _planned(
-        self, found: script.Reading, film: script.FilmRequest, order: FilmOrder, run_id: str
+        self,
+        found: script.Reading,
+        film: script.FilmRequest,
+        order: FilmOrder,
+        forced_as: str | None,
     ) -> tuple[_Planned, ...]:
         entries = {entry.id: entry for entry in self.manifest.entries(film.request_id)}
         sources = _sources(film, order, entries.values())
@@ -173,7 +362,7 @@ class Director:
             of_clip.setdefault(entry.clip_id, []).append(entry)
         return tuple(
             self._one(
-                _linked(clip, of_clip.get(clip.request.clip_id or "", ())), entries, order, run_id
+                _linked(clip, of_clip.get(clip.request.clip_id or "", ())), entries, forced_as
             )
             for clip in planned.clips
         )
@@ -186,16 +375,17 @@ class Director:
         self,
         clip: script.ClipPlan,
         entries: Mapping[str, ManifestEntry],
-        order: FilmOrder,
-        run_id: str,
+        forced_as: str | None,
     ) -> _Planned:
         shape = identity.fingerprint(clip.plan)
         film, clip_id = clip.request.pipeline_request_id or "", clip.request.clip_id or ""
-        standing = entries.get(f"{clip_id}::{clip.plan.quality_mode}")
-        if order.force or standing is None or standing.fingerprint != shape:
-            standing = None
-        parts = [film, clip_id, clip.plan.quality_mode, shape, *([run_id] if order.force else [])]
+        parts = [film, clip_id, clip.plan.quality_mode, shape, *([forced_as] if forced_as else [])]
         name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+        standing = entries.get(f"{clip_id}::{clip.plan.quality_mode}")
+        if standing is None or standing.fingerprint != shape:
+            standing = None
+        elif forced_as and standing.render_id != name:
+            standing = None  # there, but not made by the run that was forced
         if standing is not None and standing.render_id is not None:
             name = standing.render_id
         return _Planned(clip, clip.plan, name, standing)
@@ -207,7 +397,7 @@ class Director:
             renders=self.manifest.read_many(open_ones),
         )
 
-    def _listed(self, one: _Planned, known: _Known) -> FilmClip:
+    def _listed(self, one: _Planned, known: _Known, asked: _Asked) -> FilmClip:
         plan, request = one.plan, one.request.request
         render = known.renders.get(one.render_id)
         is_reused = one.standing is not None or (
@@ -225,7 +415,7 @@ class Director:
             aspect_ratio=plan.aspect_ratio,
             estimated_cost_usd=estimate,
             is_reused=is_reused,
-            is_due=not is_reused and self._will_post(render),
+            is_due=not is_reused and self._will_post(render, asked),
             warnings=one.request.warnings,
         )
 
@@ -236,7 +426,7 @@ class Director:
             return one.plan
         return one.plan.model_copy(update={"estimate": pricing.without_still(one.plan.estimate)})
 
-    def _will_post(self, render: Render | None) -> bool:
+    def _will_post(self, render: Render | None, asked: _Asked) -> bool:
         """Whether this run may pay for a clip whose render is as it is.
 
         One that is under way and was not sent yet may be left to this run by a run that dies.
@@ -245,7 +435,12 @@ class Director:
             return True
         if render.status not in SETTLED:
             return render.status in {"planned", "framing"}
-        again = revival.made_good(render, self.clock(), self.conductor.poll_timeout)
+        again = revival.made_good(
+            render,
+            self.clock(),
+            self.conductor.poll_timeout,
+            may_charge_twice=asked.may_charge_twice,
+        )
         return again is not None and again.job is None
 
     def _items(
@@ -290,12 +485,14 @@ class Director:
     def _write(
         self,
         run: FilmRun,
-        text: str,
+        asked: _Asked,
         clips: tuple[FilmClip, ...],
         items: list[dict[str, object]],
     ) -> None:
         listed = [clip.model_dump(mode="json", exclude_defaults=True) for clip in clips]
-        self.library.put_document(run.request_key, text.encode())
+        order = json.dumps(intake.order_document(asked.order), ensure_ascii=False)
+        self.library.put_document(run.request_key, asked.text.encode())
+        self.library.put_document(run.order_key or "", order.encode())
         self.library.put_document(run.clips_key, json.dumps(listed).encode())
         self.library.put_document(run.items_key, json.dumps(items).encode())
 
@@ -308,6 +505,15 @@ class Director:
                 "resume it, or hand the script in again without force"
             ) from problem
         return run
+
+
+def _digest(order: FilmOrder, text: str) -> str:
+    """What tells a request with an Idempotency-Key from another one, whatever it may cost."""
+    # Whoever repeats a call with another limit still means the run that is paid for.
+    unlimited = order.model_copy(update={"max_cost_usd": None})
+    # Without a callbackUrl as it was before there was any: keys do not expire.
+    chosen = unlimited.model_dump_json(exclude=None if order.callback_url else {"callback_url"})
+    return hashlib.sha256(f"{chosen}\0{text}".encode()).hexdigest()
 
 
 def _sources(

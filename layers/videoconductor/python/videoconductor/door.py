@@ -3,43 +3,89 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from videoconductor import intake, views, wiring
-from videoconductor.clip import FilmOrder
-from videoconductor.errors import CallerUnknown, InvalidRequest, VideoConductorError
+from videoconductor import intake, reading, views, wiring
+from videoconductor.clip import FilmOrder, Render
+from videoconductor.errors import (
+    CallerUnknown,
+    InvalidRequest,
+    RenderNotFound,
+    ScopeMissing,
+    Unidentified,
+    VideoConductorError,
+)
+from videoconductor.listing import RUN_FIELDS, Wanted, unknown, wanted
+from videoconductor.tokens import Scope
+from videoconductor.waiting import MOST_SECONDS
 
 MAX_FIELDS = 10_100  # a film's clips, each by its id, and some more
 
 logger = Logger(service="videoconductor")
 
 
-def application() -> APIGatewayHttpResolver:
-    """A router whose errors are RFC 9457 problem details."""
+def application(
+    *,
+    takes_no_query: bool = False,
+    shape: Callable[[dict[str, Any], str], dict[str, Any]] | None = None,
+) -> APIGatewayHttpResolver:
+    """A router whose errors are RFC 9457 problem details.
+
+    With `takes_no_query` each of its routes refuses every query parameter; `shape` makes another
+    document of problem details and the error's name.
+    """
     app = APIGatewayHttpResolver()
+    app.use(middlewares=[_named, _without_query] if takes_no_query else [_named])
 
     @app.exception_handler(VideoConductorError)  # type: ignore[untyped-decorator]
     def refused(error: VideoConductorError) -> Response[str]:
         body = views.problem(error)
         logger.info("refused", extra={"error": type(error).__name__, "status": body["status"]})
-        return answer(body, body["status"], "application/problem+json")
+        headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unidentified) else None
+        return told(body, type(error).__name__, headers)
 
     @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
     def broken(error: Exception) -> Response[str]:
         logger.error("broken", extra={"error": type(error).__name__}, exc_info=True)
         body = {"type": "about:blank", "title": "Something broke on our side", "status": 500}
-        return answer(body, 500, "application/problem+json")
+        return told(body, "InternalError")
 
     @app.not_found
     def not_found(error: Exception) -> Response[str]:
         body = {"type": "about:blank", "title": "There is no such route", "status": 404}
-        return answer(body, 404, "application/problem+json")
+        return told(body, "NoSuchRoute")
+
+    def told(
+        problem: dict[str, Any], name: str, headers: dict[str, str] | None = None
+    ) -> Response[str]:
+        if shape is not None:
+            return answer(shape(problem, name), problem["status"], headers=headers)
+        return answer(problem, problem["status"], "application/problem+json", headers)
 
     return app
+
+
+def _named(
+    app: APIGatewayHttpResolver, go_on: Callable[[APIGatewayHttpResolver], Response[str]]
+) -> Response[str]:
+    """Has every line of a request's log name its caller and its route."""
+    context = app.current_event.raw_event.get("requestContext", {})
+    logger.append_keys(caller=_caller(app) or None, route=context.get("routeKey"))
+    response = go_on(app)
+    logger.info("answered", extra={"status": response.status_code})
+    return response
+
+
+def _without_query(
+    app: APIGatewayHttpResolver, go_on: Callable[[APIGatewayHttpResolver], Response[str]]
+) -> Response[str]:
+    takes(app)
+    return go_on(app)
 
 
 def answer(
@@ -56,17 +102,55 @@ def answer(
 
 
 def caller(app: APIGatewayHttpResolver) -> str:
-    """The ARN of whoever signed the request, as API Gateway vouches for it.
+    """The ARN of whoever signed the request, or `token:<name>`, as API Gateway vouches for it.
 
     On a person's own machine nobody vouches: the setting VIDEOCONDUCTOR_LOCAL_CALLER names them.
     Raises CallerUnknown when there is neither, which no deployed route lets happen.
     """
-    context = app.current_event.raw_event.get("requestContext", {})
-    iam = (context.get("authorizer") or {}).get("iam") or {}
-    name = iam.get("userArn") or wiring.settings().local_caller
+    name = _caller(app)
     if not name:
         raise CallerUnknown("the gateway named no caller")
-    return str(name)
+    return name
+
+
+def require(app: APIGatewayHttpResolver, scope: Scope) -> None:
+    """Let only service tokens with this scope go on, as the authorizer read it.
+
+    Raises ScopeMissing, and CallerUnknown when no authorizer looked at a token.
+    """
+    if scope not in _scopes(app):
+        raise ScopeMissing(f"the service token has no scope {scope!r}")
+
+
+def require_sight(app: APIGatewayHttpResolver, render: Render) -> None:
+    """Let a service token look at any render with the scope read, at its own with submit.
+
+    Raises RenderNotFound, as for a render that is not there, and CallerUnknown.
+    """
+    if "read" not in _scopes(app) and render.caller != caller(app):
+        raise RenderNotFound(render.render_id)
+
+
+def _scopes(app: APIGatewayHttpResolver) -> list[str]:
+    found = _authorizer(app, "lambda")
+    if not found.get("caller"):
+        raise CallerUnknown("the gateway named no caller")
+    return str(found.get("scopes", "")).split()
+
+
+def _caller(app: APIGatewayHttpResolver) -> str:
+    named = _authorizer(app, "iam").get("userArn") or _authorizer(app, "lambda").get("caller")
+    return str(named or wiring.settings().local_caller)
+
+
+def _authorizer(app: APIGatewayHttpResolver, kind: str) -> dict[str, Any]:
+    context = app.current_event.raw_event.get("requestContext", {})
+    return (context.get("authorizer") or {}).get(kind) or {}
+
+
+def key(app: APIGatewayHttpResolver) -> str | None:
+    """The header Idempotency-Key, if it is there."""
+    return app.current_event.headers.get("idempotency-key")
 
 
 def body_text(app: APIGatewayHttpResolver, default: str | None = None) -> str:
@@ -110,8 +194,17 @@ def flag(app: APIGatewayHttpResolver, name: str) -> bool:
 
 def film_order(app: APIGatewayHttpResolver) -> FilmOrder:
     """How a script is to be made, from the query. Raises InvalidRequest with all problems."""
-    given = _query(app)
-    return intake.film_order(given)
+    return intake.film_order(_query(app))
+
+
+def film_retry(app: APIGatewayHttpResolver) -> tuple[str | None, FilmOrder]:
+    """Which run the query wants retried, and what otherwise than before. Raises InvalidRequest."""
+    return intake.film_retry(_query(app))
+
+
+def film_remaster(app: APIGatewayHttpResolver) -> tuple[str | None, FilmOrder]:
+    """Which run's script the query wants remastered, and how. Raises InvalidRequest."""
+    return intake.film_remaster(_query(app))
 
 
 def _query(app: APIGatewayHttpResolver) -> dict[str, list[str]]:
@@ -123,15 +216,25 @@ def _query(app: APIGatewayHttpResolver) -> dict[str, list[str]]:
         raise InvalidRequest.of("query", None, "is not well-formed") from None
 
 
-def cursor(app: APIGatewayHttpResolver) -> str | None:
-    """The query parameter `cursor`, as a page of renders gave it. Raises InvalidRequest."""
-    text = (app.current_event.query_string_parameters or {}).get("cursor")
-    if text is None:
-        return None
-    try:
-        return views.before(text)
-    except (ValueError, OverflowError):
-        raise InvalidRequest.of("cursor", text, "is not the nextCursor of a page") from None
+def listing(app: APIGatewayHttpResolver) -> Wanted:
+    """Which renders the query asks for. Raises InvalidRequest with all problems."""
+    return wanted(_query(app), wiring.quality_modes())
+
+
+def run_listing(app: APIGatewayHttpResolver) -> Wanted:
+    """Which runs the query asks for. Raises InvalidRequest with all problems."""
+    return wanted(_query(app), wiring.quality_modes(), RUN_FIELDS)
+
+
+def patience(app: APIGatewayHttpResolver) -> int:
+    """How many seconds a caller will wait for the end, from the query. Raises InvalidRequest."""
+    return whole_number(app, "wait", default=0, lowest=0, highest=MOST_SECONDS)
+
+
+def takes(app: APIGatewayHttpResolver, *names: str) -> None:
+    """Refuse a query with other parameters than these. Raises InvalidRequest, naming them."""
+    if problems := [unknown(name, names) for name in _query(app) if name not in names]:
+        raise InvalidRequest(problems[: reading.MAX_PROBLEMS])
 
 
 def whole_number(
@@ -146,11 +249,5 @@ def optional_number(
     app: APIGatewayHttpResolver, name: str, lowest: int, highest: int
 ) -> int | None:
     """A query parameter between two bounds, if it is given. Raises InvalidRequest."""
-    text = (app.current_event.query_string_parameters or {}).get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 6):
-        raise InvalidRequest.of(name, text, f"must be {lowest} to {highest}")
-    if not lowest <= int(text) <= highest:
-        raise InvalidRequest.of(name, text, f"must be {lowest} to {highest}")
-    return int(text)
+    text = query(app, name)
+    return None if text is None else intake.whole_number(name, text, lowest, highest)

@@ -3,6 +3,9 @@
 VideoConductorError
 ├── InvalidRequest          the request is at fault: nothing was written, nothing was spent
 ├── CallerUnknown           nobody vouches for the caller
+├── Unidentified            no service token, or none that is good
+├── ScopeMissing            the service token does not allow this
+├── TokensUnavailable       the service tokens cannot be read: the caller may ask again
 ├── RenderNotFound          no render has this id
 ├── IdempotencyConflict     the same Idempotency-Key came with another request
 ├── NotAllowed              the render's state rules the command out
@@ -13,6 +16,9 @@ VideoConductorError
 ├── LibraryUnavailable      S3 failed us: the machine retries
 ├── EventsUnavailable       EventBridge failed us: the machine retries
 ├── NotSetGoing             a decision is on record, but its execution did not start: resume
+├── QueueUnavailable        SQS failed us: it is tried again
+├── ReceiverUnavailable     a callbackUrl gave no answer: it is tried again
+├── WebhookKeyUnavailable   the key of webhooks could not be read: it is tried again
 ├── MachineUnavailable      Step Functions failed us: the caller may ask again
 ├── ProviderUnavailable     a poll got no usable answer: poll again
 │   ├── KeyRefused          the provider refused the key on a poll: read it anew, poll again
@@ -88,6 +94,18 @@ class CallerUnknown(VideoConductorError):
     """Nobody vouches for the caller."""
 
 
+class Unidentified(VideoConductorError):
+    """No service token, or none that is good."""
+
+
+class ScopeMissing(VideoConductorError):
+    """The service token does not allow this."""
+
+
+class TokensUnavailable(VideoConductorError):
+    """The service tokens cannot be read: the caller may ask again."""
+
+
 class RenderNotFound(VideoConductorError):
     """No render has this id."""
 
@@ -126,6 +144,18 @@ class EventsUnavailable(VideoConductorError):
 
 class NotSetGoing(VideoConductorError):
     """A decision is on record, but its execution did not start: resume."""
+
+
+class QueueUnavailable(VideoConductorError):
+    """SQS failed us: it is tried again."""
+
+
+class ReceiverUnavailable(VideoConductorError):
+    """A callbackUrl gave no answer, or leads to where we do not send: it is tried again."""
+
+
+class WebhookKeyUnavailable(VideoConductorError):
+    """The key that webhooks are signed with could not be read: it is tried again."""
 
 
 class MachineUnavailable(VideoConductorError):

@@ -9,20 +9,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from videoconductor.clip import Status
 from videoconductor.errors import EventsUnavailable
+from videoconductor.reports import DETAIL_TYPES, FILM_READY, REQUEST_REFUSED
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
 SOURCE = "videoconductor"
-# One event type for each status in which a render can come to rest.
-DETAIL_TYPES: dict[Status, str] = {
-    "finalized": "ClipReady",
-    "failed": "ClipFailed",
-    "cancelled": "ClipFailed",
-    "stalled": "RenderStalled",
-    "submit_unknown": "SubmitUnknown",
-}
-FILM_READY = "FilmReady"
 
 
 class Events:
@@ -39,6 +31,10 @@ class Events:
     def film_ready(self, detail: dict[str, Any]) -> None:
         """Announce that a run of a film is over. Raises EventsUnavailable."""
         self._put(FILM_READY, detail)
+
+    def refused(self, detail: dict[str, Any]) -> None:
+        """Announce that a request which came as an event was refused. Raises EventsUnavailable."""
+        self._put(REQUEST_REFUSED, detail)
 
     def _put(self, detail_type: str, detail: dict[str, Any]) -> None:
         try:

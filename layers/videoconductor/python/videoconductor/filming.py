@@ -16,12 +16,16 @@ from aws_lambda_powertools import Logger
 
 from videoconductor import identity, reports, revival
 from videoconductor.clip import (
+    FILM_CANCELLED,
     SETTLED,
+    Failure,
     FilmClip,
     FilmRun,
+    FilmStatus,
     ManifestEntry,
     Render,
     Shortfall,
+    Status,
     Turn,
 )
 from videoconductor.errors import RenderExists
@@ -39,6 +43,8 @@ MAX_MISSING_ON_RECORD = 50
 # As many of them fit into an event, whatever a provider says.
 MAX_WORDS = 300
 MAX_CODE = 100
+# A clip that xAI has made already is still fetched when its run is cancelled.
+CANCELLED_WITH_THEIR_RUN: frozenset[Status] = frozenset({"planned", "framing", "rendering"})
 
 _log = Logger(service="videoconductor", child=True)
 
@@ -55,6 +61,38 @@ def take_up(
 
     May run any number of times: it goes by the record, and takes a render up once for each run.
     """
+    run = _run_of(turn, manifest)
+    if run is not None and run.cancelled_at is not None:
+        return turn.model_copy(update={"step": "rest"})
+    decided = _decided(turn, run, manifest, library, is_running, poll_timeout, clock)
+    if decided.step != "render" or run is None:
+        return decided
+    # Whoever cancels writes that down before looking for renders, and we the render before looking
+    # at that: one of us sees the other.
+    run = manifest.run_at(run.film, run.order)
+    if run.cancelled_at is None:
+        return decided
+    record = manifest.update(decided.render.render_id, cancelled_with(run, clock))
+    return _rest(decided, record) if record.status == "cancelled" else decided
+
+
+def _run_of(turn: Turn, manifest: Manifest) -> FilmRun | None:
+    """The run of a turn as it is on record."""
+    if turn.run_order is None:
+        return None
+    return manifest.run_at(turn.render.pipeline_request_id, turn.run_order)
+
+
+def _decided(
+    turn: Turn,
+    run: FilmRun | None,
+    manifest: Manifest,
+    library: Library,
+    is_running: Callable[[Render], bool],
+    poll_timeout: float,
+    clock: Clock,
+) -> Turn:
+    """What the clip needs by its render's record, as if nobody cancelled anything."""
     try:
         drafted = turn.render.model_copy(update={"taken_up_by": turn.marker})
         return _render(turn, manifest.create(drafted))
@@ -62,10 +100,13 @@ def take_up(
         record = manifest.read(turn.render.render_id)
     is_ours = record.taken_up_by == turn.marker
     if record.status == "finalized":
-        _restore(record, manifest, library, clock)
+        _restore(turn, record, manifest, library, clock)
         return _rest(turn, record) if is_ours else _repainted(turn, record, manifest, clock)
     if record.status in SETTLED:
-        return _rest(turn, record) if is_ours else _made_good(turn, manifest, poll_timeout, clock)
+        if is_ours:
+            return _rest(turn, record)
+        may_charge_twice = run is not None and run.may_charge_twice
+        return _made_good(turn, manifest, poll_timeout, clock, may_charge_twice=may_charge_twice)
     if is_running(record):
         return _wait(turn)
     if is_ours and turn.tries == 0:
@@ -87,8 +128,9 @@ def conclude(
     """
     if run.announced or run.marker != marker:
         return run
-    if run.status == "running":
-        run = _concluded(run, manifest, library, clock)
+    for _ in range(2):  # somebody may cancel it while it is summed up
+        if run.status == "running" and run.marker == marker:
+            run = _concluded(run, manifest, library, clock)
     if run.status == "running":
         return run  # resumed just now: its other execution sums it up
     # On record first: whoever watches the run does not depend on the event.
@@ -105,10 +147,13 @@ def _concluded(run: FilmRun, manifest: Manifest, library: Library, clock: Clock)
     """The run as it ended, on record and beside its request."""
     clips = clips_of(run, library)
     renders = manifest.read_many([clip.render_id for clip in clips])
+    if run.cancelled_at is not None:
+        # Once more: a try of TakeUp may have died between a record and its look at the run.
+        renders |= cancel_clips(run, renders.values(), manifest, clock)
     result_key = library.film_key(run.film, run.run_id, f"result-{run.executions}")
     ended = summed_up(run, clips, renders)
     changes = {
-        "status": "finished" if ended.done == ended.total else "incomplete",
+        "status": _outcome(ended),
         "ended_at": clock(),
         "result_key": result_key,
     }
@@ -133,7 +178,7 @@ def _close_before(run: FilmRun, manifest: Manifest, library: Library, clock: Clo
         if closed.done + closed.failed + closed.unresolved < closed.total:
             continue
         changes = {
-            "status": "finished" if closed.done == closed.total else "incomplete",
+            "status": _outcome(closed),
             "ended_at": clock(),
             "missing": closed.missing[:MAX_MISSING_ON_RECORD],
         }
@@ -142,11 +187,48 @@ def _close_before(run: FilmRun, manifest: Manifest, library: Library, clock: Clo
 
 def _ended(closed: FilmRun) -> Callable[[FilmRun], FilmRun]:
     def ended(latest: FilmRun) -> FilmRun:
-        if latest.status != "running" or latest.executions != closed.executions:
+        is_same = (latest.executions, latest.cancelled_at) == (
+            closed.executions,
+            closed.cancelled_at,
+        )
+        if latest.status != "running" or not is_same:
             return latest
         return closed.model_copy(update={"version": latest.version})
 
     return ended
+
+
+def _outcome(run: FilmRun) -> FilmStatus:
+    """What a run ends as, by its counts."""
+    if run.done == run.total:
+        return "finished"
+    return "incomplete" if run.cancelled_at is None else "cancelled"
+
+
+def cancel_clips(
+    run: FilmRun, renders: Iterable[Render], manifest: Manifest, clock: Clock
+) -> dict[str, Render]:
+    """Cancel what a run that is cancelled has under way; the renders that this was tried on, by id.
+
+    A render that another run or a person has set going since is left alone.
+    """
+    return {
+        render.render_id: manifest.update(render.render_id, cancelled_with(run, clock))
+        for render in renders
+        if render.status in CANCELLED_WITH_THEIR_RUN and run.took_up(render)
+    }
+
+
+def cancelled_with(run: FilmRun, clock: Clock) -> Callable[[Render], Render]:
+    """Cancels a render if this run has it under way. A job that xAI accepted goes on."""
+    failure = Failure(error=FILM_CANCELLED, message=f"cancelled with run {run.run_id} of its film")
+
+    def cancelled(latest: Render) -> Render:
+        if latest.status not in CANCELLED_WITH_THEIR_RUN or not run.took_up(latest):
+            return latest
+        return latest.having(clock(), "cancelled", failure=failure, wait_seconds=0)
+
+    return cancelled
 
 
 def summed_up(run: FilmRun, clips: Iterable[FilmClip], renders: dict[str, Render]) -> FilmRun:
@@ -156,7 +238,7 @@ def summed_up(run: FilmRun, clips: Iterable[FilmClip], renders: dict[str, Render
     costs: list[Decimal] = []
     for clip in clips:
         render = renders.get(clip.render_id)
-        status = "planned" if render is None else render.status
+        status, _ = run.standing(render)
         is_there = clip.is_reused or status == "finalized"
         done += is_there
         failed += status in {"failed", "cancelled"} and not is_there
@@ -164,7 +246,7 @@ def summed_up(run: FilmRun, clips: Iterable[FilmClip], renders: dict[str, Render
         if render is not None and not clip.is_reused and render.cost_usd is not None:
             costs.append(render.cost_usd)
         if not is_there:
-            missing.append(_shortfall(clip, render))
+            missing.append(_shortfall(run, clip, render))
     return run.model_copy(
         update={
             "done": done,
@@ -198,7 +280,14 @@ def _rest(turn: Turn, record: Render) -> Turn:
     return turn.model_copy(update={"render": record, "step": "rest"})
 
 
-def _made_good(turn: Turn, manifest: Manifest, poll_timeout: float, clock: Clock) -> Turn:
+def _made_good(
+    turn: Turn,
+    manifest: Manifest,
+    poll_timeout: float,
+    clock: Clock,
+    *,
+    may_charge_twice: bool,
+) -> Turn:
     """Set a render going again that had come to nothing before this run was asked for.
 
     What fails while the run waits for it is no part of what the run said it would cost. Two runs
@@ -210,11 +299,15 @@ def _made_good(turn: Turn, manifest: Manifest, poll_timeout: float, clock: Clock
         is_over = latest.status in SETTLED and latest.status != "finalized"
         if not is_over or _has_failed_since(latest, asked_at):
             return latest
-        again = revival.made_good(latest, clock(), poll_timeout)
+        again = revival.made_good(latest, clock(), poll_timeout, may_charge_twice=may_charge_twice)
         if again is None or latest.taken_up_by == turn.marker:
             return latest
         return again.model_copy(
-            update={"taken_up_by": turn.marker, "thumbnail": turn.render.thumbnail}
+            update={
+                "taken_up_by": turn.marker,
+                "thumbnail": turn.render.thumbnail,
+                "wanted_at": asked_at,
+            }
         )
 
     record = manifest.update(turn.render.render_id, revived)
@@ -225,8 +318,14 @@ def _made_good(turn: Turn, manifest: Manifest, poll_timeout: float, clock: Clock
 
 
 def _has_failed_since(render: Render, moment: datetime) -> bool:
-    """Whether a render came to rest after a run was asked for, whose price did not count it in."""
-    return bool(render.timeline) and render.timeline[-1].at > moment
+    """Whether a render came to rest after a run was asked for, whose price did not count it in.
+
+    That it was cancelled with another run, while this one waited for it, does not count.
+    """
+    ends = [reached for reached in render.timeline if reached.status in SETTLED]
+    if render.failure is not None and render.failure.error == FILM_CANCELLED:
+        ends = ends[:-1]
+    return bool(ends) and ends[-1].at > moment
 
 
 def _taken_over(turn: Turn, record: Render, manifest: Manifest, clock: Clock) -> Turn:
@@ -245,14 +344,17 @@ def _taken_over(turn: Turn, record: Render, manifest: Manifest, clock: Clock) ->
     return _rest(turn, latest) if latest.status in SETTLED else _render(turn, latest)
 
 
-def _restore(record: Render, manifest: Manifest, library: Library, clock: Clock) -> None:
-    """Make a clip the film's again that was superseded by another since."""
+def _restore(
+    turn: Turn, record: Render, manifest: Manifest, library: Library, clock: Clock
+) -> None:
+    """Make a clip the film's again that was superseded by another before this run was asked for."""
     current = manifest.entry(record.pipeline_request_id, record.entry_id)
     if current is None or current.render_id == record.render_id or record.clip is None:
         return
     entry: ManifestEntry = reports.entry(record, record.clip, library.uri, clock())
-    moment = clock().isoformat(timespec="microseconds")
-    manifest.restore(entry, f"{moment}#{record.render_id}")
+    # A run may get on long after it was asked for, and others were asked for and done meanwhile.
+    asked_at = turn.render.created_at.isoformat(timespec="microseconds")
+    manifest.restore(entry, f"{asked_at}#{record.render_id}")
 
 
 def _repainted(turn: Turn, record: Render, manifest: Manifest, clock: Clock) -> Turn:
@@ -274,13 +376,13 @@ def _repainted(turn: Turn, record: Render, manifest: Manifest, clock: Clock) -> 
     return _render(turn, manifest.update(record.render_id, repainted))
 
 
-def _shortfall(clip: FilmClip, render: Render | None) -> Shortfall:
-    failure = render.failure if render is not None else None
+def _shortfall(run: FilmRun, clip: FilmClip, render: Render | None) -> Shortfall:
+    status, failure = run.standing(render)
     return Shortfall(
         clip_id=clip.clip_id,
         quality_mode=clip.quality_mode,
         render_id=clip.render_id,
-        status="planned" if render is None else render.status,
+        status=status,
         error=failure and failure.error,
         message=failure and failure.message[:MAX_WORDS],
         code=failure and failure.code and failure.code[:MAX_CODE],
@@ -294,7 +396,7 @@ def _result(run: FilmRun, clips: Iterable[FilmClip], renders: dict[str, Render])
             "clipId": clip.clip_id,
             "qualityMode": clip.quality_mode,
             "renderId": clip.render_id,
-            "status": renders[clip.render_id].status if clip.render_id in renders else "planned",
+            "status": run.standing(renders.get(clip.render_id))[0],
             "reused": clip.is_reused,
             "clip": _made(renders.get(clip.render_id)),
         }

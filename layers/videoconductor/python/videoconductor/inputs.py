@@ -31,6 +31,7 @@ _PRIVATE_SUFFIXES = (
     ".home.arpa",
     ".lan",
 )
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 # Addresses that carry an IPv4 address inside, which may be a private one.
 _SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
@@ -65,6 +66,17 @@ def public_url(
     if not is_public_host(parts.hostname or ""):
         raise ValueError("must be on a public host")
     return url
+
+
+def callback_url(url: str, *, loopback: bool = False) -> str:
+    """`url` itself, when it may be called back: https on a public host.
+
+    With `loopback`, for a person's own machine, http to that very machine will do too. Raises
+    ValueError, in words for a person, otherwise. Who calls has to look at the address as well.
+    """
+    if loopback and len(url) <= MAX_URL_CHARACTERS and _split(url).hostname in LOOPBACK_HOSTS:
+        return url
+    return public_url(url)
 
 
 def shown(url: str) -> str:

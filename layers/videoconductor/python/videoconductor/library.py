@@ -22,8 +22,14 @@ PART_BYTES = 8 * 1024 * 1024
 FRAMES_PREFIX = "generated/images"
 PICTURES_PREFIX = "generated/thumbnails"
 FILMS_PREFIX = "generated/films"
+INBOX_PREFIX = "inbox/"
+OUTBOX_PREFIX = "outbox/"
+INBOX_SUFFIX = ".json"
+MAX_KEY_BYTES = 1024
 _ALREADY_THERE = frozenset({"PreconditionFailed", "412"})
 _ABSENT = frozenset({"NoSuchKey", "NotFound", "404"})
+_NO_SUCH_VERSION = _ABSENT | _ALREADY_THERE | {"NoSuchVersion", "MethodNotAllowed"}
+_WRITTEN_MEANWHILE = _ABSENT | _ALREADY_THERE | {"ConditionalRequestConflict", "409"}
 
 
 class Library:
@@ -95,6 +101,76 @@ class Library:
             self._s3.put_object(
                 Bucket=self._bucket, Key=key, Body=content, ContentType="application/json"
             )
+
+    def is_inbox(self, bucket: str, key: str) -> bool:
+        """Whether an object is a file in this library's inbox."""
+        is_file = key.startswith(INBOX_PREFIX) and key.endswith(INBOX_SUFFIX)
+        return bucket == self._bucket and is_file
+
+    def outbox_key(self, inbox_key: str, kind: str) -> str:
+        """Where is told what became of an object of the inbox. Raises ValueError if it cannot be.
+
+        No two keys of the inbox have one of the outbox in common.
+        """
+        name = inbox_key.removeprefix(INBOX_PREFIX).removesuffix(INBOX_SUFFIX)
+        key = f"{OUTBOX_PREFIX}{name}.{kind}.json"
+        if len(key.encode()) > MAX_KEY_BYTES:
+            raise ValueError(f"is so long that {OUTBOX_PREFIX} has no room for an answer")
+        if any(part in {".", ".."} for part in name.split("/")):
+            raise ValueError("must not have a part that is '.' or '..'")
+        return key
+
+    def upload(
+        self, key: str, version_id: str | None, etag: str | None, limit: int
+    ) -> tuple[bytes, str | None] | None:
+        """Up to `limit` bytes of one version of an object, and its id; None if it is gone.
+
+        Where the version is not known, `etag` says which content is meant.
+        """
+        wanted: Any = {"Bucket": self._bucket, "Key": key}
+        if version_id is not None:
+            wanted["VersionId"] = version_id
+        elif etag is not None:
+            wanted["IfMatch"] = etag
+        with _unavailable("GetObject"):
+            try:
+                found = self._s3.get_object(**wanted)
+            except ClientError as problem:
+                if _code(problem) in _NO_SUCH_VERSION:
+                    return None
+                raise
+            return found["Body"].read(limit), found.get("VersionId")
+
+    def document(self, key: str) -> tuple[bytes | None, str | None]:
+        """The object under `key` and its etag, or None twice."""
+        with _unavailable("GetObject"):
+            try:
+                found = self._s3.get_object(Bucket=self._bucket, Key=key)
+            except ClientError as problem:
+                if _code(problem) in _ABSENT:
+                    return None, None
+                raise
+            return found["Body"].read(), found["ETag"]
+
+    def swap_document(self, key: str, content: bytes, etag: str | None) -> None:
+        """Write a JSON document over the one with `etag`, or where there is none.
+
+        Raises KeyTaken when another one stands there by now.
+        """
+        condition: Any = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        with _unavailable("PutObject"):
+            try:
+                self._s3.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=content,
+                    ContentType="application/json",
+                    **condition,
+                )
+            except ClientError as problem:
+                if _code(problem) in _WRITTEN_MEANWHILE:
+                    raise KeyTaken from problem
+                raise
 
     def put_clip(self, key: str, chunks: Iterable[bytes]) -> None:
         """Write an MP4 as it arrives, holding PART_BYTES of it at most.

@@ -35,10 +35,23 @@ class Machine:
             "film": run.film,
             "runId": run.run_id,
             "marker": run.marker,
+            "runOrder": run.order,
             "items": run.items,
             "itemsKey": run.items_key,
         }
         self._start(self._film_arn, run.marker, json.dumps(wanted))
+
+    def running(self, limit: int) -> frozenset[str]:
+        """Names of up to `limit` executions of render_clip that are under way.
+
+        One that began or ended just now may be missing, or still be there. Raises
+        MachineUnavailable.
+        """
+        return self._running(self._arn, limit)
+
+    def films_running(self, limit: int) -> frozenset[str]:
+        """The same of render_film."""
+        return self._running(self._film_arn, limit)
 
     def is_running(self, render: Render) -> bool:
         """Whether the render's execution is under way. Raises MachineUnavailable."""
@@ -47,6 +60,17 @@ class Machine:
     def is_film_running(self, run: FilmRun) -> bool:
         """Whether the run's execution is under way. Raises MachineUnavailable."""
         return self._is_running(self._film_arn, run.marker)
+
+    def _running(self, machine: str, limit: int) -> frozenset[str]:
+        try:
+            pages = self._client.get_paginator("list_executions").paginate(
+                stateMachineArn=machine,
+                statusFilter="RUNNING",
+                PaginationConfig={"MaxItems": limit, "PageSize": min(limit, 1000)},
+            )
+            return frozenset(found["name"] for page in pages for found in page["executions"])
+        except (BotoCoreError, ClientError) as problem:
+            raise _unavailable(problem) from problem
 
     def _is_running(self, machine: str, name: str) -> bool:
         arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"

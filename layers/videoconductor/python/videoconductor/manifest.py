@@ -7,10 +7,13 @@
 | `FILM#<film>`       | `VERSION#<clipId>::<mode>#<order>` | every finished clip, kept for good |
 | `FILM#<film>`       | `STILL#<clipId>::<fingerprint>`    | a still that was made for a clip   |
 | `FILM#<film>`       | `RUN#<order>`                      | a run of the film's script         |
+| `RENDER#<renderId>` | `CALLBACK`                         | how telling its callbackUrl went   |
+| `FILM#<film>`       | `CALLBACK#<runId>`                 | the same of a run                  |
 | `RUN#<runId>`       | `CLAIM`                            | whose an Idempotency-Key's run is  |
 
 A render's record is written by compare-and-swap on `version`: of two writers one is told to look
-again. Index `renders` lists them by month of birth and order.
+again. Index `renders` lists renders, and runs, by month of birth and order. In the index `open`
+are, by kind and order, those of both alone that are not at rest or whose rest was not announced.
 """
 
 from __future__ import annotations
@@ -23,7 +26,15 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from videoconductor.clip import MAX_ID_BYTES, FilmRun, ManifestEntry, Render, Still
+from videoconductor.clip import (
+    MAX_ID_BYTES,
+    Callback,
+    FilmRun,
+    ManifestEntry,
+    Notice,
+    Render,
+    Still,
+)
 from videoconductor.errors import (
     FilmNotFound,
     ManifestUnavailable,
@@ -31,14 +42,20 @@ from videoconductor.errors import (
     RenderExists,
     RenderNotFound,
 )
+from videoconductor.listing import Page, T, Wanted, moment_of, position_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 INDEX = "renders"
+OPEN_INDEX = "open"
 _WRITE_ROUNDS = 10
 _BATCH = 100  # keys in a BatchGetItem
-_LISTED_MONTHS = 12
+# What one page of a list may cost: queries, each of a megabyte at most, and rows looked at.
+_MOST_READS = 16
+_MOST_ROWS = 1000
+_SIEVED_ROWS = 250
+_BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)  # no render is older
 
 Item = dict[str, Any]
 
@@ -96,38 +113,95 @@ class Manifest:
                 continue
         raise ManifestUnavailable(f"the record changed {_WRITE_ROUNDS} times while being written")
 
-    def renders(self, latest: datetime, limit: int, before: str | None = None) -> list[Render]:
-        """Up to `limit` renders, newest first, of the month of `latest` and the eleven before.
+    def renders(self, latest: datetime, limit: int) -> list[Render]:
+        """Up to `limit` renders, newest first, of the month of `latest` and the eleven before."""
+        return list(self.page(Wanted(limit=limit), latest).found)
 
-        With `before`, a render's order, those that were asked for before it, and its months.
+    def page(self, wanted: Wanted, latest: datetime) -> Page[Render]:
+        """The next renders that are wanted, newest first, asked for up to `latest`.
+
+        Looks at the month in which it begins and the eleven before, or back to
+        `requested_after`. The index knows a render's time and nothing else of what may be wanted,
+        so it is read and sieved, up to a bound: a page can hold less than its limit, and say
+        where to go on all the same.
         """
-        if before is not None:
-            latest = datetime.fromisoformat(before.partition("#")[0])
-        found: list[Render] = []
-        month = latest.astimezone(UTC)
-        for _ in range(_LISTED_MONTHS):
-            found += self._listed(month, limit - len(found), before)
-            if len(found) >= limit:
-                break
-            month = month.replace(day=1) - timedelta(days=1)
-        return found
+        return self._page(wanted, latest, "RENDERS", _render)
 
-    def _listed(self, month: datetime, limit: int, before: str | None) -> list[Render]:
-        values: Item = {":month": {"S": _month(month)}}
+    def run_page(self, wanted: Wanted, latest: datetime) -> Page[FilmRun]:
+        """The next runs of all films that are wanted, as `page` finds renders."""
+        return self._page(wanted, latest, "FILMS", _run)
+
+    def _page(
+        self, wanted: Wanted, latest: datetime, kind: str, read: Callable[[Item], T]
+    ) -> Page[T]:
+        position, floor = wanted.ceiling, wanted.floor
+        if position is not None:
+            latest = min(latest, moment_of(position))
+        month = _first_of(latest)
+        last = max(_first_of(wanted.requested_after or _year_before(month)), _BEGINNING)
+        found: list[T] = []
+        looked_at = 0
+        for _ in range(_MOST_READS):
+            if month < last or (position and floor and position <= floor):
+                return Page(tuple(found), None)
+            rows = wanted.limit - len(found) if wanted.is_everything else _SIEVED_ROWS
+            rows = min(rows, _MOST_ROWS - looked_at)
+            listed, is_all = self._listed(_month(kind, month), rows, position)
+            for one in map(read, listed):
+                if floor is not None and one.order < floor:
+                    return Page(tuple(found), None)
+                position = one.order
+                found += [one] if wanted.takes(one) else []
+                if len(found) == wanted.limit:
+                    return Page(tuple(found), position)
+            looked_at += len(listed)
+            if is_all:
+                position, month = position_of(month), _first_of(month - timedelta(days=1))
+            if looked_at >= _MOST_ROWS:
+                break
+        return Page(tuple(found), None if month < last else position)
+
+    def _listed(self, month: str, limit: int, before: str | None) -> tuple[list[Item], bool]:
+        """What a month has below a position, newest first; whether these are all."""
+        values: Item = {":month": {"S": month}}
         condition = "listed = :month"
         if before is not None:
             condition += " AND renderOrder < :before"
             values[":before"] = {"S": before}
         with _unavailable("Query"):
-            pages = self._dynamodb.get_paginator("query").paginate(
+            answer = self._dynamodb.query(
                 TableName=self._table,
                 IndexName=INDEX,
                 KeyConditionExpression=condition,
                 ExpressionAttributeValues=values,
                 ScanIndexForward=False,
-                PaginationConfig={"MaxItems": limit, "PageSize": limit},
+                Limit=limit,
             )
-            return [_render(item) for page in pages for item in page["Items"]]
+        return list(answer["Items"]), "LastEvaluatedKey" not in answer
+
+    def open_renders(self, limit: int) -> list[str]:
+        """Ids of up to `limit` renders that are open, oldest first."""
+        return [item["pk"]["S"].removeprefix("RENDER#") for item in self._open("render", limit)]
+
+    def open_runs(self, limit: int) -> list[tuple[str, str]]:
+        """Film and order of up to `limit` runs that are open, oldest first."""
+        return [
+            (item["pk"]["S"].removeprefix("FILM#"), item["sk"]["S"].removeprefix("RUN#"))
+            for item in self._open("run", limit)
+        ]
+
+    def _open(self, kind: str, limit: int) -> Iterator[Item]:
+        with _unavailable("Query"):
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self._table,
+                IndexName=OPEN_INDEX,
+                KeyConditionExpression="#open = :kind",
+                ExpressionAttributeNames={"#open": "open"},
+                ExpressionAttributeValues={":kind": {"S": kind}},
+                PaginationConfig={"MaxItems": limit},
+            )
+            for page in pages:
+                yield from page["Items"]
 
     def publish(self, entry: ManifestEntry, order: str) -> None:
         """Keep a finished clip as a version, and as the entry unless a newer request finished."""
@@ -210,6 +284,31 @@ class Manifest:
             raise ManifestUnavailable("the claim to a run is there, and cannot be read")
         return held["digest"]["S"], datetime.fromisoformat(held["at"]["S"])
 
+    def callback(self, owner: Render | FilmRun | Notice) -> Callback | None:
+        """What became of telling the callbackUrl of a render or a run of its newest event."""
+        item = self._get(_callback_key(owner))
+        return None if item is None else Callback.model_validate_json(item["document"]["S"])
+
+    def update_callback(
+        self, owner: Notice, change: Callable[[Callback | None], Callback]
+    ) -> Callback:
+        """Apply `change` to what is on record of telling it, at the moment of writing."""
+        key = _callback_key(owner)
+        for _ in range(_WRITE_ROUNDS):
+            latest = self.callback(owner)
+            held = 0 if latest is None else latest.version
+            changed = change(latest).model_copy(update={"version": held + 1})
+            item: Item = {
+                "pk": key["pk"],
+                "version": {"N": str(changed.version)},
+                "document": {"S": changed.model_dump_json(exclude_defaults=True)},
+            }
+            condition = "attribute_not_exists(pk)" if latest is None else "version = :old"
+            values = None if latest is None else {":old": {"N": str(held)}}
+            if self._put(item, key["sk"]["S"], condition, values):
+                return changed
+        raise ManifestUnavailable(f"a callback changed {_WRITE_ROUNDS} times while being written")
+
     def create_run(self, run: FilmRun) -> bool:
         """Put a new run of a film on record; False when it is there already."""
         item = _run_item(run.model_copy(update={"version": 1}))
@@ -230,18 +329,27 @@ class Manifest:
 
     def run(self, film: str, run_id: str | None = None) -> FilmRun:
         """A run of a film, the newest if none is named. Raises FilmNotFound."""
-        for run in self._runs(film, newest_first=True):
+        for run in self._runs(film, newest_first=True, at_a_time=None if run_id else 1):
             if run_id in {None, run.run_id}:
                 return run
         raise FilmNotFound(f"{film} has no run {run_id}" if run_id else f"{film} has no run")
+
+    def run_at(self, film: str, order: str) -> FilmRun:
+        """The run of a film that was asked for at `order`. Raises FilmNotFound."""
+        item = self._get(_film_key(film, f"RUN#{order}"))
+        if item is None:
+            raise FilmNotFound(f"{film} has no such run")
+        return _run(item)
 
     def runs(self, film: str) -> list[FilmRun]:
         """Every run of a film, oldest first."""
         return list(self._runs(film, newest_first=False))
 
-    def _runs(self, film: str, *, newest_first: bool) -> Iterator[FilmRun]:
-        for item in self._query(film, "RUN#", newest_first=newest_first):
-            yield FilmRun.model_validate_json(item["document"]["S"])
+    def _runs(
+        self, film: str, *, newest_first: bool, at_a_time: int | None = None
+    ) -> Iterator[FilmRun]:
+        for item in self._query(film, "RUN#", newest_first=newest_first, at_a_time=at_a_time):
+            yield _run(item)
 
     def read_many(self, render_ids: Collection[str]) -> dict[str, Render]:
         """The renders of these ids that are on record, by id."""
@@ -277,7 +385,9 @@ class Manifest:
         for item in self._query(pipeline_request_id, prefix):
             yield ManifestEntry.model_validate_json(item["document"]["S"])
 
-    def _query(self, film: str, prefix: str, *, newest_first: bool = False) -> Iterator[Item]:
+    def _query(
+        self, film: str, prefix: str, *, newest_first: bool = False, at_a_time: int | None = None
+    ) -> Iterator[Item]:
         with _unavailable("Query"):
             pages = self._dynamodb.get_paginator("query").paginate(
                 TableName=self._table,
@@ -288,6 +398,7 @@ class Manifest:
                     ":prefix": {"S": prefix},
                 },
                 ScanIndexForward=not newest_first,
+                PaginationConfig={"PageSize": at_a_time} if at_a_time else {},
             )
             for page in pages:
                 yield from page["Items"]
@@ -322,9 +433,10 @@ class Manifest:
             "version": {"N": str(record.version)},
             "writtenBy": {"S": token},
             "status": {"S": record.status},
-            "listed": {"S": _month(record.created_at)},
+            "listed": {"S": _month("RENDERS", record.created_at)},
             "renderOrder": {"S": record.order},
             "document": {"S": record.model_dump_json(exclude={"version"}, exclude_defaults=True)},
+            **({"open": {"S": "render"}} if record.is_open else {}),
         }
         request: Item = {"ExpressionAttributeValues": values} if values else {}
         with _unavailable("PutItem"):
@@ -348,6 +460,12 @@ def _render_key(render_id: str) -> Item:
     return {"pk": {"S": f"RENDER#{render_id}"}, "sk": {"S": "RENDER"}}
 
 
+def _callback_key(owner: Render | FilmRun | Notice) -> Item:
+    if isinstance(owner, Render) or (isinstance(owner, Notice) and owner.render_id is not None):
+        return {"pk": {"S": f"RENDER#{owner.render_id}"}, "sk": {"S": "CALLBACK"}}
+    return _film_key(owner.film or "", f"CALLBACK#{owner.run_id}")
+
+
 def _film_key(film: str, name: str) -> Item:
     return {"pk": {"S": f"FILM#{film}"}, "sk": {"S": name}}
 
@@ -364,7 +482,10 @@ def _run_item(run: FilmRun) -> Item:
     return {
         "pk": {"S": f"FILM#{run.film}"},
         "version": {"N": str(run.version)},
+        "listed": {"S": _month("FILMS", run.requested_at)},
+        "renderOrder": {"S": run.order},
         "document": {"S": run.model_dump_json(exclude_defaults=True)},
+        **({"open": {"S": "run"}} if run.is_open else {}),
     }
 
 
@@ -373,8 +494,25 @@ def _render(item: Any) -> Render:
     return render.model_copy(update={"version": int(item["version"]["N"])})
 
 
-def _month(moment: datetime) -> str:
-    return f"RENDERS#{moment.astimezone(UTC):%Y-%m}"
+def _first_of(moment: datetime) -> datetime:
+    moment = moment.astimezone(UTC)
+    return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _year_before(month: datetime) -> datetime:
+    """The eleventh month before one, or the beginning of all."""
+    if month < _BEGINNING:
+        return _BEGINNING
+    years, months = divmod(month.year * 12 + month.month - 1 - 11, 12)
+    return month.replace(year=years, month=months + 1)
+
+
+def _run(item: Any) -> FilmRun:
+    return FilmRun.model_validate_json(item["document"]["S"])
+
+
+def _month(kind: str, moment: datetime) -> str:
+    return f"{kind}#{moment.astimezone(UTC):%Y-%m}"
 
 
 def _is_conditional(problem: ClientError) -> bool:

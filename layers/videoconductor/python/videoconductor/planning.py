@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from videoconductor import inputs, pricing
-from videoconductor.clip import ClipRequest, CostLine, Frame, Operation, RenderPlan
+from videoconductor.clip import ClipRequest, CostLine, Estimate, Frame, Operation, RenderPlan
 from videoconductor.errors import InvalidRequest, Problem
 from videoconductor.models import Model, ModelCatalog, TaskLimits
 from videoconductor.quality import QualityMode, QualityModes
@@ -26,13 +26,28 @@ OWN_CLIP = "s3://"
 class PlanDefaults:
     """What settings say for requests that do not, and which http origins are as good as public.
 
-    With `takes_own_clips` the uri of one is taken at its word: for who cannot look.
+    With `takes_own_clips` the uri of one is taken at its word: for who cannot look. With
+    `calls_back_here` somebody on this very machine may be called back. `own_images` are uris of
+    images in the library that a request may name.
     """
 
     duration: int = 6
     aspect_ratio: str = "16:9"
     trusted_origins: Collection[str] = ()
     takes_own_clips: bool = False
+    calls_back_here: bool = False
+    own_images: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class PlannedClip:
+    """A clip as it would be made: due to be paid for, there already, or left to its render."""
+
+    clip_id: str | None
+    plan: RenderPlan
+    warnings: tuple[str, ...]
+    is_due: bool = True
+    is_reused: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,24 @@ def plan(
     sourceVideoUrl be the `s3://` uri of one.
     """
     return _Planner(request, modes, models, defaults or PlanDefaults(), source_seconds).plan()
+
+
+def callback_problem(url: str | None, defaults: PlanDefaults) -> Problem | None:
+    """What is wrong with a callbackUrl, a clip's or a film's, if anything is."""
+    if url is None:
+        return None
+    try:
+        inputs.callback_url(url, loopback=defaults.calls_back_here)
+    except ValueError as problem:
+        return Problem("callbackUrl", inputs.shown(url), str(problem))
+    return None
+
+
+def check_cost(limit: Decimal | None, estimate: Estimate) -> None:
+    """Refuse what may cost more than somebody allows. Raises InvalidRequest."""
+    if limit is not None and estimate.total_usd > limit:
+        words = f"is less than the estimate of ${estimate.total_usd}"
+        raise InvalidRequest.of("maxCostUsd", float(limit), words)
 
 
 class _Planner:
@@ -139,12 +172,7 @@ class _Planner:
             has_source=operation != "generate",
             source_seconds=self.source_seconds,
         )
-        if request.max_cost_usd is not None and cost.total_usd > request.max_cost_usd:
-            raise InvalidRequest.of(
-                "maxCostUsd",
-                float(request.max_cost_usd),
-                f"is less than the estimate of ${cost.total_usd}",
-            )
+        check_cost(request.max_cost_usd, cost)
         return RenderPlan(
             operation=operation,
             task=task,
@@ -212,17 +240,17 @@ class _Planner:
         for name, url in images:
             if url is not None:
                 self._check_url(name, url, inline=url.startswith("data:"))
-        for name, url in (
-            ("sourceVideoUrl", request.source_video_url),
-            ("callbackUrl", request.callback_url),
-        ):
-            if url is not None:
-                self._check_url(name, url, inline=False)
+        if request.source_video_url is not None:
+            self._check_url("sourceVideoUrl", request.source_video_url, inline=False)
+        found = callback_problem(request.callback_url, self.defaults)
+        self.found.problems += [] if found is None else [found]
 
     def _check_url(self, name: str, url: str, *, inline: bool) -> None:
         if name == "sourceVideoUrl" and url.startswith(OWN_CLIP):
             if self.source_seconds is None and not self.defaults.takes_own_clips:
                 self.found.refuse(name, url, "is not a finished clip of this film")
+            return
+        if url in self.defaults.own_images:
             return
         try:
             if inline:

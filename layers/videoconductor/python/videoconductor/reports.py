@@ -7,8 +7,26 @@ from datetime import datetime
 from typing import Any
 
 from videoconductor import identity, inputs
-from videoconductor.clip import Clip, FilmRun, ManifestEntry, Render, RenderPlan, Shortfall
+from videoconductor.clip import (
+    Clip,
+    FilmRun,
+    ManifestEntry,
+    Render,
+    RenderPlan,
+    Shortfall,
+    Status,
+)
 
+# One event type for each status in which a render can come to rest.
+DETAIL_TYPES: dict[Status, str] = {
+    "finalized": "ClipReady",
+    "failed": "ClipFailed",
+    "cancelled": "ClipFailed",
+    "stalled": "RenderStalled",
+    "submit_unknown": "SubmitUnknown",
+}
+FILM_READY = "FilmReady"
+REQUEST_REFUSED = "RequestRefused"
 MAX_IN_EVENT = 100  # an event holds 256 KiB
 
 

@@ -66,19 +66,21 @@ def may_still_cost(render: Render) -> bool:
     return not (newest.outcome == "accepted" and newest.has_ended)
 
 
-def made_good(latest: Render, now: datetime, poll_timeout: float) -> Render | None:
+def made_good(
+    latest: Render, now: datetime, poll_timeout: float, *, may_charge_twice: bool = False
+) -> Render | None:
     """The render on its way to the clip it came to rest without; None where a person decides.
 
     A job that may still give its clip is waited for again: that costs nothing. Only what has come
-    to nothing is allowed one more POST.
+    to nothing is allowed one more POST; with `may_charge_twice`, what nobody can account for, too.
     """
-    if latest.status == "submit_unknown":
-        return None
     error = latest.failure and latest.failure.error
     is_used_up = error in USED_UP or error == "Abandoned"
-    if latest.job is not None and may_still_cost(latest) and not is_used_up:
+    is_unknown = latest.status == "submit_unknown"
+    is_open = is_unknown or (may_still_cost(latest) and not is_used_up)
+    if is_open and latest.job is not None and (may_charge_twice or not is_unknown):
         return attached(latest, latest.job, now, poll_timeout)
-    if may_still_cost(latest) and not is_used_up:
+    if is_open and not may_charge_twice:
         return None
     return retried(latest, now)
 

@@ -66,6 +66,37 @@ def film_task(verb: Callable[[dict[str, Any]], Noun]) -> Handler:
     return handler
 
 
-def _count(name: str) -> None:
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+def errand(verb: Callable[[dict[str, Any]], Noun]) -> Handler:
+    """Make a verb that an event sets off a Lambda handler that logs, in one line, what it did.
+
+    What may be tried again leaves by its class alone, for Lambda logs what it is handed.
+    """
+
+    @wraps(verb)
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        logger.append_keys(function=context.function_name, eventId=event.get("id"))
+        try:
+            done = verb(event).model_dump(mode="json")
+        except VideoConductorError as problem:
+            logger.warning("failed", extra={"error": type(problem).__name__})
+            _count(type(problem).__name__)
+            raise
+        logger.info("done", extra={"errand": done})
+        _count_what(done)
+        return done
+
+    return handler
+
+
+def _count_what(done: dict[str, Any]) -> None:
+    """One metric for an outcome, and one for each list of those that something was done for."""
+    if isinstance(outcome := done.get("outcome"), str):
+        _count(outcome)
+    for name, those in done.items():
+        if isinstance(those, list) and those and isinstance(those[0], str):
+            _count(name, len(those))
+
+
+def _count(name: str, value: int = 1) -> None:
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     metrics.flush_metrics()

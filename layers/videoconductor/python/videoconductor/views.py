@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from videoconductor import inputs, listing
 from videoconductor.clip import (
     SETTLED,
+    Callback,
     FilmClip,
     FilmRun,
     ManifestEntry,
@@ -27,19 +27,28 @@ from videoconductor.errors import (
     NotSetGoing,
     Problem,
     RenderNotFound,
+    ScopeMissing,
+    Unidentified,
     VideoConductorError,
 )
+from videoconductor.listing import Page
+from videoconductor.models import ModelCatalog
+from videoconductor.planning import PlannedClip
+from videoconductor.quality import QualityMode, QualityModes
 
 PresignedUrl = Callable[[str], str]
 
 MAX_SHOWN = 200  # characters of a value that is repeated in a problem
 MAX_DETAIL = 2000
 MAX_RUNS = 50  # newest runs in a manifest
+MAX_PROMPTS = 500  # clips; a prompt has 4 kB, an answer 6 MB
 MAX_EXACT_INTEGER = 2**53
 
 # The one place where errors become HTTP. Anything else from the tree is 503: ask again.
 HTTP_STATUS: dict[type[VideoConductorError], tuple[int, str]] = {
     CallerUnknown: (403, "Nobody vouches for the caller"),
+    Unidentified: (401, "No good service token was given"),
+    ScopeMissing: (403, "The service token does not allow this"),
     InvalidRequest: (400, "The request is invalid"),
     RenderNotFound: (404, "There is no such render"),
     FilmNotFound: (404, "There is no such film"),
@@ -57,6 +66,7 @@ def accepted(render: Render) -> dict[str, Any]:
         "status": "planned",
         "clipId": render.clip_id,
         "pipelineRequestId": render.pipeline_request_id,
+        "remasterFromRequestId": render.remaster_from_request_id,
         "qualityMode": plan.quality_mode,
         "model": plan.model,
         "operation": plan.operation,
@@ -68,6 +78,95 @@ def accepted(render: Render) -> dict[str, Any]:
         "warnings": list(plan.warnings),
         "links": links(render),
     }
+
+
+def planned(film: str, clips: Sequence[PlannedClip]) -> dict[str, Any]:
+    """What a clip request or a script would become, and what of it would be paid for.
+
+    The prompts of a script that has more than MAX_PROMPTS clips are left out: an answer is
+    limited in size.
+    """
+    due = [clip for clip in clips if clip.is_due]
+    is_told = len(clips) <= MAX_PROMPTS
+    return {
+        "filmId": film,
+        "clips": [_planned_clip(clip, is_told=is_told) for clip in clips],
+        "due": len(due),
+        "reused": sum(clip.is_reused for clip in clips),
+        "estimatedCostUsd": float(sum(clip.plan.estimate.total_usd for clip in due)),
+    }
+
+
+def _planned_clip(clip: PlannedClip, *, is_told: bool) -> dict[str, Any]:
+    plan = clip.plan
+    return {
+        "clipId": clip.clip_id,
+        "operation": plan.operation,
+        "task": plan.task,
+        "provider": plan.provider,
+        "qualityMode": plan.quality_mode,
+        "model": plan.model,
+        "duration": plan.duration,
+        "resolution": plan.resolution,
+        "aspectRatio": plan.aspect_ratio,
+        "remaster": plan.remaster,
+        "prompt": plan.prompt if is_told else None,
+        "firstFramePrompt": plan.first_frame_prompt if is_told else None,
+        "imageModel": plan.image_model,
+        "imageQuality": plan.image_quality,
+        "imageResolution": plan.image_resolution,
+        "sourceVideoUrl": plan.source_video_url and inputs.shown(plan.source_video_url),
+        "estimatedCostUsd": float(plan.estimate.total_usd),
+        "estimate": plan.estimate.model_dump(mode="json"),
+        "due": clip.is_due,
+        "reused": clip.is_reused,
+        "warnings": list(clip.warnings),
+    }
+
+
+def models(catalog: ModelCatalog) -> dict[str, Any]:
+    """What each model can do, its limits and prices, in the file's order."""
+    return {
+        "schemaVersion": catalog.schema_version,
+        "currency": catalog.currency,
+        "models": [
+            {"name": name, **_plain(row.model_dump(by_alias=True))}
+            for name, row in catalog.models.items()
+        ],
+        "retired": [
+            {"name": name, **row.model_dump(by_alias=True)} for name, row in catalog.retired.items()
+        ],
+    }
+
+
+def quality_modes(modes: QualityModes, catalog: ModelCatalog) -> dict[str, Any]:
+    """The quality modes, each with the price of its model at its resolution."""
+    return {
+        "schemaVersion": modes.schema_version,
+        "defaults": modes.defaults.model_dump(by_alias=True),
+        "modes": [_quality_mode(name, mode, catalog) for name, mode in modes.modes.items()],
+        "remaster": modes.remaster.model_dump(by_alias=True),
+    }
+
+
+def _quality_mode(name: str, mode: QualityMode, catalog: ModelCatalog) -> dict[str, Any]:
+    _, model, _ = catalog.find(mode.model)
+    return {
+        "name": name,
+        **_plain(mode.model_dump(by_alias=True)),
+        "usdPerSecond": float(model.prices.per_second[mode.resolution]),
+        "asOf": model.as_of,
+        "source": model.source,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: numbers for decimals, lists for tuples."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def links(render: Render) -> dict[str, str]:
@@ -95,25 +194,23 @@ def summary(render: Render) -> dict[str, Any]:
     }
 
 
-def page(renders: Sequence[Render], limit: int) -> dict[str, Any]:
-    """A page of renders, newest first, and the cursor of the next page if there may be one."""
-    is_full = len(renders) == limit
-    cursor = base64.urlsafe_b64encode(renders[-1].order.encode()).decode() if is_full else None
-    return {"videos": [summary(render) for render in renders], "nextCursor": cursor}
+def page(found: Page[Render]) -> dict[str, Any]:
+    """A page of renders, newest first, and the cursor of the next one if there may be one."""
+    following = None if found.position is None else listing.cursor(found.position)
+    return {"videos": [summary(render) for render in found.found], "nextCursor": following}
 
 
-def before(cursor: str) -> str:
-    """The render order that a page's cursor stands for. Raises ValueError for anything else."""
-    order = base64.urlsafe_b64decode(cursor.encode()).decode()
-    datetime.fromisoformat(order.partition("#")[0]).astimezone(UTC)
-    return order
+def detail(
+    render: Render, presigned_url: PresignedUrl, told: Callback | None = None
+) -> dict[str, Any]:
+    """Everything a caller may know about a render, with its result once it has one.
 
-
-def detail(render: Render, presigned_url: PresignedUrl) -> dict[str, Any]:
-    """Everything a caller may know about a render, with its result once it has one."""
+    `told` is what became of telling its callbackUrl.
+    """
     plan = render.plan
     return {
         **summary(render),
+        "remasterFromRequestId": render.remaster_from_request_id,
         "operation": plan.operation,
         "duration": plan.duration,
         "resolution": plan.resolution,
@@ -132,8 +229,27 @@ def detail(render: Render, presigned_url: PresignedUrl) -> dict[str, Any]:
             a.model_dump(mode="json", exclude_none=True) for a in render.still_attempts
         ],
         "pictures": render.pictures and render.pictures.model_dump(mode="json"),
+        "callback": callback(render.callback_url, told),
         "advice": advice(render),
         "result": result(render, presigned_url) if render.status in SETTLED else None,
+    }
+
+
+def callback(url: str | None, told: Callback | None) -> dict[str, Any] | None:
+    """What became of telling a callbackUrl of the newest event; None where nobody is to be told."""
+    if url is None:
+        return None
+    return {
+        "url": inputs.shown(url),
+        "event": told and told.type,
+        "webhookId": told and told.webhook_id,
+        "attempts": told.attempts if told else 0,
+        "lastAttemptAt": told and _time(told.last_attempt_at),
+        "lastStatus": told and told.last_status,
+        "lastError": told and told.last_error,
+        "nextAttemptAt": told and _time(told.next_attempt_at),
+        "deliveredAt": told and _time(told.delivered_at),
+        "givenUpAt": told and _time(told.given_up_at),
     }
 
 
@@ -227,6 +343,7 @@ def film_run(run: FilmRun) -> dict[str, Any]:
         "runId": run.run_id,
         "status": run.status,
         "requestedAt": _time(run.requested_at),
+        "cancelledAt": _time(run.cancelled_at),
         "endedAt": _time(run.ended_at),
         "counts": {
             "total": run.total,
@@ -244,18 +361,48 @@ def film_run(run: FilmRun) -> dict[str, Any]:
 
 
 def film_detail(
-    run: FilmRun, clips: Iterable[FilmClip], renders: Mapping[str, Render]
+    run: FilmRun,
+    clips: Iterable[FilmClip],
+    renders: Mapping[str, Render],
+    told: Callback | None = None,
 ) -> dict[str, Any]:
-    """A run with how each of its clips stands; `run` counts them as they stand."""
+    """A run with how each of its clips stands; `run` counts them as they stand.
+
+    `told` is what became of telling its callbackUrl.
+    """
     return {
         **film_run(run),
-        "clips": [_film_row(clip, renders.get(clip.render_id)) for clip in clips],
+        "callback": callback(run.callback_url, told),
+        "clips": [_film_row(run, clip, renders.get(clip.render_id)) for clip in clips],
     }
 
 
-def _film_row(clip: FilmClip, render: Render | None) -> dict[str, Any]:
-    status = "planned" if render is None else render.status
-    failure = None if render is None or clip.is_reused else render.failure
+def film_page(page: Page[FilmRun]) -> dict[str, Any]:
+    """A page of runs, newest first, and the cursor of the next one if there may be one."""
+    following = None if page.position is None else listing.cursor(page.position)
+    return {"films": [film_run(run) for run in page.found], "nextCursor": following}
+
+
+def film_cancelled(run: FilmRun, open_ones: Iterable[Render]) -> dict[str, Any]:
+    """A run that was cancelled, and those of its clips that xAI may bill all the same."""
+    return {
+        **film_run(run),
+        "mayBeBilled": [
+            {
+                "clipId": render.clip_id,
+                "qualityMode": render.plan.quality_mode,
+                "renderId": render.render_id,
+                "requestId": render.request_id,
+                "estimatedCostUsd": float(render.plan.estimate.total_usd),
+            }
+            for render in open_ones
+        ],
+    }
+
+
+def _film_row(run: FilmRun, clip: FilmClip, render: Render | None) -> dict[str, Any]:
+    status, why = run.standing(render)
+    failure = None if clip.is_reused else why
     return {
         "clipId": clip.clip_id,
         "qualityMode": clip.quality_mode,

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import random
+import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from videoconductor import filming, inputs, workflow
-from videoconductor.clip import FilmClip, FilmRun, Render
+from videoconductor import filming, inputs, tokens, waiting, webhooks, workflow
+from videoconductor.clip import SETTLED, Callback, FilmClip, FilmRun, Render
 from videoconductor.conductor import Conductor
 from videoconductor.download import Bounds, Downloads
-from videoconductor.errors import ProviderUnavailable
+from videoconductor.errors import ProviderUnavailable, TokensUnavailable, WebhookKeyUnavailable
 from videoconductor.events import Events
 from videoconductor.library import Library
 from videoconductor.machine import Machine
@@ -33,10 +35,19 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SecretsProvider
     from botocore.client import BaseClient
 
+    from videoconductor.asking import Reception
     from videoconductor.director import Director
+    from videoconductor.receivers import Receivers
+    from videoconductor.sweeping import Sweeper
+    from videoconductor.tools import Catalog
+    from videoconductor.webhook_queue import WebhookQueue
 
 # How long a key read from Secrets Manager is good for; a refused one is read anew at once.
 KEY_SECONDS = 60
+# And the service tokens. API Gateway remembers for 45 s what the authorizer said: a revocation
+# takes both together, a minute.
+TOKENS_SECONDS = 15
+CLIPS_A_SECOND = 1000  # that a function looks up at least
 # What a manifest opens beside clips: an entry that was taken in can name any key.
 OPENED = ("generated/images/", "generated/thumbnails/")
 MAX_SIGNED_URL = 8192  # characters: a role's session token is part of a presigned url
@@ -58,11 +69,13 @@ class Settings(BaseModel):
     presets_dir: Path | None = Field(default=None, alias="PRESETS_DIR")
     api_key: str = Field(default="", alias="XAI_API_KEY", repr=False)
     api_key_secret: str = Field(default="", alias="XAI_API_KEY_SECRET")
+    service_tokens_secret: str = Field(default="", alias="SERVICE_TOKENS_SECRET")
     api_base_url: str = Field(default="https://api.x.ai/v1", alias="XAI_API_BASE_URL")
     source_origins: tuple[str, ...] = Field(
         default=("https://vidgen.x.ai", "https://files-cdn.x.ai"), alias="VIDEO_SOURCE_ORIGINS"
     )
     input_origins: tuple[str, ...] = Field(default=(), alias="VIDEO_INPUT_ORIGINS")
+    cors_origins: tuple[str, ...] = Field(default=(), alias="CORS_ORIGINS")
     poll_timeout_ms: int = Field(
         default=900_000, ge=1000, le=21_600_000, alias="VIDEO_GEN_POLL_TIMEOUT_MS"
     )
@@ -80,9 +93,12 @@ class Settings(BaseModel):
     copy_seconds: float = Field(default=120, gt=0, alias="COPY_SECONDS")
     max_clip_bytes: int = Field(default=2 * 1024**3, gt=0, alias="MAX_CLIP_BYTES")
     url_seconds: int = Field(default=3600, ge=60, le=43_200, alias="CLIP_URL_SECONDS")
+    webhook_queue_url: str = Field(default="", alias="WEBHOOK_QUEUE_URL")
+    webhook_key_secret: str = Field(default="", alias="WEBHOOK_KEY_SECRET")
+    callback_loopback: bool = Field(default=False, alias="CALLBACK_LOOPBACK")
     local_caller: str = Field(default="", alias="VIDEOCONDUCTOR_LOCAL_CALLER")
 
-    @field_validator("source_origins", "input_origins", mode="before")
+    @field_validator("source_origins", "input_origins", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -114,12 +130,21 @@ def models() -> ModelCatalog:
     return ModelCatalog.from_json(_preset("models.json"))
 
 
+@cache
+def document() -> dict[str, Any]:
+    """The OpenAPI document of the HTTP API. It reads the script package, as no other door does."""
+    from videoconductor import openapi
+
+    return openapi.document(quality_modes(), models())
+
+
 def plan_defaults() -> PlanDefaults:
     """What a request gets when it does not say."""
     return PlanDefaults(
         duration=settings().default_duration,
         aspect_ratio=settings().aspect_ratio,
         trusted_origins=settings().input_origins,
+        calls_back_here=settings().callback_loopback,
     )
 
 
@@ -153,6 +178,23 @@ def api_key(renew: bool = False) -> str:
     return (value.decode() if isinstance(value, bytes) else str(value)).strip()
 
 
+def identify(authorization: str | None) -> tokens.Identity:
+    """Who the value of an Authorization header says is calling; read TOKENS_SECONDS ago at most.
+
+    Raises Unidentified, and TokensUnavailable when the secret cannot be read.
+    """
+    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+    try:
+        value = _secrets().get(
+            settings().service_tokens_secret, max_age=TOKENS_SECONDS, VersionStage="AWSCURRENT"
+        )
+    except GetParameterError:
+        raise TokensUnavailable("the secret of service tokens could not be read") from None
+    document = value.decode() if isinstance(value, bytes) else str(value)
+    return tokens.identify(authorization, document, now())
+
+
 @cache
 def _secrets() -> SecretsProvider:
     from aws_lambda_powertools.utilities.parameters import SecretsProvider
@@ -183,6 +225,62 @@ def downloads() -> Downloads:
     """The way to finished clips."""
     bounds = Bounds(max_bytes=settings().max_clip_bytes, seconds=settings().copy_seconds)
     return Downloads(settings().source_origins, bounds)
+
+
+@cache
+def webhook_queue() -> WebhookQueue:
+    """The queue of webhooks."""
+    from videoconductor.webhook_queue import WebhookQueue
+
+    return WebhookQueue(settings().webhook_queue_url, _client("sqs"))
+
+
+@cache
+def receivers() -> Receivers:
+    """The way to those who want to be called back."""
+    from videoconductor.receivers import Receivers
+
+    return Receivers(loopback=settings().callback_loopback)
+
+
+def webhook_keys() -> tuple[str, ...]:
+    """The key that webhooks are signed with and, for a day after it was changed, the one before.
+
+    Read KEY_SECONDS ago at most. Raises WebhookKeyUnavailable.
+    """
+    return _webhook_keys(int(time.monotonic() / KEY_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _webhook_keys(_period: int) -> tuple[str, ...]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client, name = _client("secretsmanager"), settings().webhook_key_secret
+    try:
+        newest = client.get_secret_value(SecretId=name)
+        keys = [newest["SecretString"]]
+        if now() - newest["CreatedDate"] < webhooks.ROTATION:
+            with suppress(client.exceptions.ResourceNotFoundException):  # it is the first one
+                before = client.get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")
+                keys.append(before["SecretString"])
+    except (BotoCoreError, ClientError):
+        raise WebhookKeyUnavailable("the key of webhooks could not be read") from None
+    return tuple(keys)
+
+
+def redelivered(name: str, run_id: str | None) -> FilmRun:
+    """A run of a film, whose callbackUrl is told of its end once more.
+
+    Raises FilmNotFound, NotAllowed, QueueUnavailable.
+    """
+    run = manifest().run(name, run_id)
+    webhooks.redeliver(run, webhook_queue())
+    return run
+
+
+def callback(record: Render | FilmRun) -> Callback | None:
+    """What became of telling the callbackUrl of a render or a run, if it has one."""
+    return None if record.callback_url is None else manifest().callback(record)
 
 
 def is_readable(url: str) -> bool:
@@ -251,6 +349,30 @@ def conductor() -> Conductor:
     )
 
 
+@cache
+def catalog() -> Catalog:
+    """The tools for models. Only the function mcp and the command of that name have need of it."""
+    from videoconductor.tools import catalog
+
+    return catalog(quality_modes(), models())
+
+
+def reception() -> Reception:
+    """What doors without an answer need."""
+    from videoconductor.asking import Reception
+
+    return Reception(conductor=conductor(), director=director, events=events())
+
+
+def sweeper() -> Sweeper:
+    """What helps renders and runs that lost their executions."""
+    from videoconductor.sweeping import Sweeper
+
+    return Sweeper(
+        manifest=manifest(), machine=machine(), library=library(), events=events(), clock=now
+    )
+
+
 def presigned_url(key: str) -> str:
     """A url for reading a clip, good for CLIP_URL_SECONDS."""
     return library().presigned_url(key, settings().url_seconds)
@@ -263,17 +385,50 @@ def opened(uri: str | None) -> str | None:
     return presigned_url(key) if key is not None and key.startswith(places) else None
 
 
-def film(name: str, run_id: str | None) -> tuple[FilmRun, Sequence[FilmClip], dict[str, Render]]:
-    """A run of a film as it stands, its clips and their renders by id. Raises FilmNotFound."""
+def film(
+    name: str, run_id: str | None, seconds: float = 0
+) -> tuple[FilmRun, Sequence[FilmClip], dict[str, Render]]:
+    """A run of a film as it stands, its clips and their renders by id.
+
+    As soon as it is over, else after so many seconds. Raises FilmNotFound.
+    """
     run = manifest().run(name, run_id)
+    # Thousands of clips take their time to be looked up: the answer is not to come too late.
+    seconds = min(seconds, waiting.MOST_SECONDS - run.total / CLIPS_A_SECOND)
+    if seconds > 0 and run.status == "running":
+        order = run.order
+        run = waiting.watched(
+            lambda: manifest().run_at(name, order),
+            lambda seen: seen.status != "running",
+            seconds,
+            now,
+            pause,
+        )
     clips = filming.clips_of(run, library())
     renders = manifest().read_many([clip.render_id for clip in clips])
     return filming.summed_up(run, clips, renders), clips, renders
 
 
+def awaited(render_id: str, seconds: float) -> Render:
+    """A render as soon as it is at rest, else as it is after so many seconds.
+
+    Raises RenderNotFound.
+    """
+
+    def look() -> Render:
+        return manifest().read(render_id)
+
+    return waiting.watched(look, lambda seen: seen.status in SETTLED, seconds, now, pause)
+
+
 def now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
+
+
+def pause(seconds: float) -> None:
+    """Let time pass."""
+    time.sleep(seconds)
 
 
 def jitter() -> random.Random:
@@ -288,14 +443,19 @@ def forget() -> None:
         _secrets,
         quality_modes,
         models,
+        document,
         provider,
         manifest,
         library,
         events,
         downloads,
+        webhook_queue,
+        receivers,
+        _webhook_keys,
         machine,
         conductor,
         director,
+        catalog,
     ):
         cached.cache_clear()
 

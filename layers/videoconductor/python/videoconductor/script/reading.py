@@ -85,7 +85,12 @@ def _film(document: dict[str, Any]) -> FilmRequest:
 
 def _broken(document: dict[str, Any], invalid: ValidationError) -> Reading:
     errors = _errors(invalid)
-    problems = [_problem(error) for error in errors]
+    # Nobody reads more of them, and to look for what each may have meant takes its time.
+    problems = [_problem(error) for error in errors[:MAX_MENDED_ERRORS]]
+    problems += [
+        Problem(strict.path(error["loc"]), None, error["msg"])
+        for error in errors[MAX_MENDED_ERRORS:]
+    ]
     film = _mended(document, errors)
     if film is not None:
         problems += checks.problems(film, _names(document))

@@ -1,0 +1,25 @@
+"""Door: `POST /v1/plan` says what a clip request or a script would become, and at what cost."""
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from videoconductor import door, intake, views, wiring
+
+app = door.application()
+
+
+@app.post("/v1/plan")
+def plan() -> Response[str]:
+    text = door.body_text(app)
+    if intake.is_script(text):
+        film, clips = wiring.director().plan(text, door.film_order(app))
+        return door.answer(views.planned(film, clips))
+    door.takes(app)
+    film, clip = wiring.conductor().plan(intake.clip_request(text))
+    return door.answer(views.planned(film, [clip]))
+
+
+@door.logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    return app.resolve(event, context)

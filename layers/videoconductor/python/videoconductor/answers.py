@@ -1,0 +1,770 @@
+"""The answers of the doors, as models: what each field means, and which may be null or absent.
+
+They describe what `views` builds; nothing is built from them. A field without a default is always
+there. A field that may be left out is `| Absent`, and never null when it is there.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import SkipJsonSchema
+
+from videoconductor.clip import FilmStatus, Operation, Status
+from videoconductor.tokens import Scope
+
+Absent = SkipJsonSchema[None]
+
+Usd = Annotated[float, Field(ge=0)]
+Seconds = Annotated[int, Field(ge=1)]
+Bytes = Annotated[int, Field(ge=0)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+Count = Annotated[int, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+GenerationTask = Literal["text-to-video", "image-to-video", "reference-to-video", "edit", "extend"]
+Outcome = Literal["submitting", "accepted", "refused", "not_sent", "unknown", "abandoned"]
+
+
+class Answer(BaseModel):
+    """Closed: a field that nobody described is an error."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+
+# ── What goes wrong ──────────────────────────────────────────────────────────────────────────────
+
+
+class FieldProblem(Answer):
+    """One thing that is wrong with a request."""
+
+    field: str = Field(description="Where: `duration`, `clips[2].scene.dialogue[0].speaker`")
+    value: str | float | bool | None = Field(
+        description="What it held, cut short if it was long; null when there was nothing"
+    )
+    message: str = Field(description="What is wrong with it, for people")
+    choices: list[str] | Absent = Field(default=None, description="What it may hold instead")
+
+
+class ProblemDetails(Answer):
+    """An error, as RFC 9457 has it."""
+
+    type: Literal["about:blank"] = Field(description="`status` alone tells the kind of problem")
+    title: str = Field(description="The kind of problem, in words")
+    status: Annotated[int, Field(ge=400, le=599)] = Field(description="The HTTP status")
+    detail: str | Absent = Field(default=None, description="What happened here, for people")
+    errors: list[FieldProblem] | Absent = Field(
+        default=None, description="With 400: every problem that was found, up to 50"
+    )
+
+
+class GatewayMessage(BaseModel):
+    """API Gateway's own answer, before or in place of a function's."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    message: str | None = Field(description="In API Gateway's words")
+
+
+# ── Renders ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class CostLine(Answer):
+    """One thing that is paid for."""
+
+    what: str = Field(description="What is paid for")
+    quantity: float = Field(description="How many units", ge=0)
+    unit: Literal["second", "image"] = Field(description="What `quantity` counts")
+    unit_usd: Usd = Field(description="US dollars for one unit")
+    amount_usd: Usd = Field(description="US dollars for all of them")
+
+
+class Estimate(Answer):
+    """What a render will cost at most, line by line."""
+
+    lines: list[CostLine] = Field(description="What is paid for")
+    total_usd: Usd = Field(description="US dollars in all")
+    as_of: str = Field(description="The day the prices are of, as YYYY-MM-DD")
+
+
+class RenderLinks(Answer):
+    """Where to go from a render, relative to the API's own address."""
+
+    render: str = Field(alias="self", description="The render")
+    manifest: str = Field(description="The manifest of its film")
+
+
+class Failure(Answer):
+    """Why a render ended badly."""
+
+    error: str = Field(description="The class of the error, from docs/state-machine.md")
+    message: str = Field(description="What happened, for people")
+    code: str | None = Field(description="xAI's own code; null when it gave none")
+
+
+class AcceptedRender(Answer):
+    """A request that was accepted: the same answer each time it is asked again."""
+
+    render_id: str = Field(description="The render's id, for all other routes")
+    status: Literal["planned"] = Field(description="As it was when the request was accepted")
+    clip_id: str = Field(description="The clip's name in its film; the render's id if none given")
+    pipeline_request_id: str = Field(description="The film; `default` if none was given")
+    quality_mode: str = Field(description="The quality mode it is made in")
+    model: str = Field(description="The model it is asked of")
+    operation: Operation = Field(description="A remaster is `generate`, or `edit` of its source")
+    duration: Seconds | None = Field(
+        description="Seconds; null when the source clip's length decides"
+    )
+    resolution: str | None = Field(description="Null when the source clip decides")
+    aspect_ratio: str | None = Field(description="Null when the source clip decides")
+    estimated_cost_usd: Usd = Field(description="US dollars it will cost at most")
+    estimate: Estimate = Field(description="The same, line by line")
+    warnings: list[str] = Field(
+        description="Fields without effect, retired models, what cannot be checked before xAI looks"
+    )
+    links: RenderLinks = Field(description="Where to go from here")
+    remaster_from_request_id: str | None = Field(
+        description="xAI's request id of what it remasters; null when it is no remaster"
+    )
+
+
+class RenderSummary(Answer):
+    """A render in a line."""
+
+    render_id: str = Field(description="The render's id")
+    status: Status = Field(
+        description="At rest in finalized, failed, cancelled, submit_unknown and stalled"
+    )
+    clip_id: str = Field(description="The clip's name in its film")
+    pipeline_request_id: str = Field(description="The film")
+    quality_mode: str = Field(description="The quality mode it is made in")
+    model: str = Field(description="The model it was asked of")
+    progress: int | None = Field(description="Percent, as xAI has it; null while it says nothing")
+    estimated_cost_usd: Usd = Field(description="US dollars it will cost at most")
+    cost_usd: Usd | None = Field(
+        description="US dollars that xAI reported for all attempts; null when it reported nothing"
+    )
+    requested_at: datetime = Field(description="When it was asked for (UTC)")
+    links: RenderLinks = Field(description="Where to go from here")
+
+
+class RenderPage(Answer):
+    """A page of renders, those asked for last first."""
+
+    videos: list[RenderSummary] = Field(description="At most `limit` of them")
+    next_cursor: str | None = Field(
+        description="What `cursor` takes for the next page, which may be empty; null on the last"
+    )
+
+
+class Attempt(Answer):
+    """One permit to POST to xAI, and what came of it."""
+
+    number: Annotated[int, Field(ge=1)] = Field(description="Counts from 1")
+    permitted_at: datetime = Field(description="When the permit was taken (UTC)")
+    lease_until: datetime = Field(description="Until when it belonged to one process (UTC)")
+    request_id: str | Absent = Field(default=None, description="xAI's id of the job it started")
+    outcome: Outcome = Field(description="`unknown` may have been accepted, and billed")
+    settled_at: datetime | Absent = Field(
+        default=None, description="When the outcome was known (UTC)"
+    )
+    message: str | Absent = Field(default=None, description="Why, where there is something to say")
+    repeats: Count = Field(description="Earlier tries that were put off the same way")
+    has_ended: bool = Field(description="Whether xAI itself gave up the job it started")
+    cost_ticks: int | Absent = Field(
+        default=None, description="What xAI billed for it, at 10^10 ticks a US dollar"
+    )
+
+
+class Moment(Answer):
+    """A status, and when the render reached it."""
+
+    status: Status = Field(description="The status")
+    at: datetime = Field(description="When (UTC)")
+
+
+class Still(Answer):
+    """An image that was made for the clip to start from."""
+
+    fingerprint: str = Field(description="Of all that shapes the image")
+    render_id: str = Field(description="The render that paid for it")
+    model: str = Field(description="The model that made it")
+    key: str = Field(description="Its key in the library's bucket")
+    media_type: str = Field(description="Such as image/jpeg")
+    bytes: Bytes = Field(description="Its size")
+    sha256: Sha256 = Field(description="Of the file")
+    cost_ticks: int | None = Field(
+        description="What xAI billed for it, at 10^10 ticks a US dollar; null when it did not say"
+    )
+
+
+class Pictures(Answer):
+    """Keys in the library's bucket of the JPEGs that stand for a clip."""
+
+    poster_key: str = Field(description="A frame of it")
+    thumbnail_key: str | None = Field(description="Its thumbnail; null when none was asked for")
+
+
+class UnkeptVideo(Answer):
+    """A clip that xAI made and that did not come into the library."""
+
+    temporary_url: str | None = Field(description="xAI's own url, good for about a day")
+    request_id: str | None = Field(description="xAI's id of the job")
+    model: str = Field(description="The model that made it")
+    cost_usd: Usd | None = Field(description="US dollars that xAI reported; null when none")
+
+
+class FinishedVideo(UnkeptVideo):
+    """A clip in the library."""
+
+    url: str = Field(description="Presigned, for CLIP_URL_SECONDS at most; ask again for another")
+    key: str = Field(description="Its key in the library's bucket")
+    sidecar_key: str = Field(description="The key of a JSON with all that is known about it")
+    bytes: Bytes = Field(description="Its size")
+    sha256: Sha256 = Field(description="Of the file")
+    duration: float = Field(description="Its real length in seconds", ge=0)
+    width: Annotated[int, Field(ge=1)] = Field(description="Pixels")
+    height: Annotated[int, Field(ge=1)] = Field(description="Pixels")
+    video_codec: str = Field(description="As the file names it: avc1")
+    audio_codec: str | None = Field(description="As the file names it; null without sound")
+
+
+class RenderResult(Answer):
+    """What came of a render, in the existing system's shape."""
+
+    success: bool = Field(description="Whether the clip is in the library")
+    video: FinishedVideo | UnkeptVideo | None = Field(
+        description="The clip; null when xAI delivered none"
+    )
+
+
+class Callback(Answer):
+    """What became of telling a callbackUrl."""
+
+    url: str = Field(description="Who is told, without what opens the url")
+    event: str | None = Field(description="The newest event told of; null before the first")
+    webhook_id: str | None = Field(description="Its id, the same each time it is sent")
+    attempts: Count = Field(description="How often it was sent")
+    last_attempt_at: datetime | None = Field(description="When it was last sent (UTC)")
+    last_status: int | None = Field(description="The HTTP status of the answer; null without one")
+    last_error: str | None = Field(description="Why there was no answer; null when there was")
+    next_attempt_at: datetime | None = Field(description="When it will be sent again (UTC)")
+    delivered_at: datetime | None = Field(description="When it was taken (UTC); null before")
+    given_up_at: datetime | None = Field(description="When that was given up (UTC); null before")
+
+
+class RenderDetail(RenderSummary):
+    """Everything a caller may know about a render."""
+
+    operation: Operation = Field(description="A remaster is `generate`, or `edit` of its source")
+    duration: Seconds | None = Field(
+        description="Seconds asked for; null when the source clip's length decides"
+    )
+    resolution: str | None = Field(description="Null when the source clip decides")
+    aspect_ratio: str | None = Field(description="Null when the source clip decides")
+    estimate: Estimate = Field(description="What it will cost at most, line by line")
+    warnings: list[str] = Field(description="As they were told when it was accepted")
+    request_id: str | None = Field(description="xAI's id of the job; null before there is one")
+    attempts: list[Attempt] = Field(description="Every permit to POST, oldest first")
+    timeline: list[Moment] = Field(description="Every status it had, oldest first")
+    deadline: datetime | None = Field(
+        description="When waiting ends and the render is stalled (UTC); null before the POST"
+    )
+    caller: str = Field(description="Who asked for it: an ARN, or token:NAME")
+    error: Failure | None = Field(description="Why it ended badly; null otherwise")
+    still: Still | None = Field(description="The image made for it to start from; null without one")
+    still_attempts: list[Attempt] = Field(description="Every permit to have a still made")
+    pictures: Pictures | None = Field(description="Null until they are made, soon after the clip")
+    callback: Callback | None = Field(description="Null without a callbackUrl")
+    advice: str | None = Field(description="What a person can do; null when nothing has to be done")
+    remaster_from_request_id: str | None = Field(
+        description="xAI's request id of what it remasters; null when it is no remaster"
+    )
+    result: RenderResult | None = Field(description="Null until the render is at rest")
+
+
+# ── Films ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class FilmLinks(Answer):
+    """Where to go from a run, relative to the API's own address."""
+
+    run: str = Field(alias="self", description="The run")
+    manifest: str = Field(description="The manifest of its film")
+
+
+class AcceptedClip(Answer):
+    """A clip of a script, and whether the run pays for it."""
+
+    clip_id: str = Field(description="The clip's name in its film")
+    quality_mode: str = Field(description="The quality mode it is made in")
+    render_id: str = Field(description="The render that makes it, or has made it")
+    operation: Operation = Field(description="A remaster is `generate`, or `edit` of its source")
+    model: str = Field(description="The model it is asked of")
+    duration: Seconds | None = Field(description="Seconds; null when the source clip decides")
+    resolution: str | None = Field(description="Null when the source clip decides")
+    aspect_ratio: str | None = Field(description="Null when the source clip decides")
+    estimated_cost_usd: Usd = Field(description="US dollars it costs at most, if it is due")
+    due: bool = Field(description="Whether this run pays for it")
+    reused: bool = Field(description="Whether it is there already")
+    warnings: list[str] = Field(description="What is odd about it, or cannot be checked")
+
+
+class AcceptedFilm(Answer):
+    """A script that was accepted: the same answer each time it is asked again."""
+
+    film_id: str = Field(description="The film: the script's requestId")
+    run_id: str = Field(description="The run, for `run` of other routes")
+    status: Literal["running"] = Field(description="As it was when the script was accepted")
+    clips: list[AcceptedClip] = Field(description="Every clip of the run")
+    due: Count = Field(description="How many are paid for in this run")
+    reused: Count = Field(description="How many are there already")
+    estimated_cost_usd: Usd = Field(description="US dollars that what is due costs at most")
+    links: FilmLinks = Field(description="Where to go from here")
+
+
+class Counts(Answer):
+    """How the clips of a run stand."""
+
+    total: Count = Field(description="All of them")
+    done: Count = Field(description="In the library")
+    failed: Count = Field(description="Failed or cancelled")
+    running: Count = Field(description="Under way")
+    unresolved: Count = Field(description="submit_unknown or stalled: a person has to look")
+
+
+class FilmRun(Answer):
+    """A run of a film, without its clips."""
+
+    film_id: str = Field(description="The film: the script's requestId")
+    run_id: str = Field(description="The run")
+    status: FilmStatus = Field(
+        description="`finished` when every clip was there at the end; else `cancelled` if somebody "
+        "cancelled it, or `incomplete`"
+    )
+    requested_at: datetime = Field(description="When the script was handed in (UTC)")
+    cancelled_at: datetime | None = Field(
+        description="When somebody cancelled it (UTC), which may be before its end; null otherwise"
+    )
+    ended_at: datetime | None = Field(description="When the run was over (UTC); null before")
+    counts: Counts = Field(description="How its clips stand")
+    estimated_cost_usd: Usd = Field(description="US dollars that what was due costs at most")
+    cost_usd: Usd | None = Field(
+        description="US dollars xAI billed so far for what was not reused; null when not known"
+    )
+    request_key: str = Field(description="The key of the script in the library's bucket")
+    result_key: str | None = Field(
+        description="The key of the run's result in the bucket; null until it is over"
+    )
+    links: FilmLinks = Field(description="Where to go from here")
+
+
+class FilmRow(Answer):
+    """How a clip of a run stands."""
+
+    clip_id: str = Field(description="The clip's name in its film")
+    quality_mode: str = Field(description="The quality mode it is made in")
+    render_id: str = Field(description="The render that makes it, or has made it")
+    status: Status = Field(description="The render's status; `finalized` when it was reused")
+    progress: int | None = Field(description="Percent, as xAI has it; null while it says nothing")
+    model: str = Field(description="The model it was asked of")
+    duration: Seconds | None = Field(description="Seconds; null when the source clip decides")
+    estimated_cost_usd: Usd = Field(description="US dollars; of a reused clip, what it would cost")
+    cost_usd: Usd | None = Field(description="US dollars that xAI reported; null when none")
+    reused: bool = Field(description="Whether it was there before the run")
+    error: Failure | None = Field(description="Why it ended badly; null otherwise")
+    advice: str | None = Field(description="What a person can do; null when nothing has to be done")
+
+
+class FilmDetail(FilmRun):
+    """A run with how each of its clips stands."""
+
+    callback: Callback | None = Field(description="Null without a callbackUrl")
+    clips: list[FilmRow] = Field(description="Every clip of the run")
+
+
+class FilmPage(Answer):
+    """A page of runs, those asked for last first."""
+
+    films: list[FilmRun] = Field(description="At most `limit` of them")
+    next_cursor: str | None = Field(
+        description="What `cursor` takes for the next page, which may be empty; null on the last"
+    )
+
+
+class MayBeBilled(Answer):
+    """A clip that a cancelled run no longer waits for, and that xAI may still make and bill."""
+
+    clip_id: str = Field(description="The clip's name in its film")
+    quality_mode: str = Field(description="The quality mode it is made in")
+    render_id: str = Field(description="The render: attach it to have its clip all the same")
+    request_id: str | None = Field(description="xAI's id of the job; null while that is unknown")
+    estimated_cost_usd: Usd = Field(description="US dollars it may cost")
+
+
+class CancelledFilm(FilmRun):
+    """A run that was cancelled, and what of it may be billed all the same."""
+
+    may_be_billed: list[MayBeBilled] = Field(description="What xAI had accepted, or may have")
+
+
+# ── Plans, models and modes ──────────────────────────────────────────────────────────────────────
+
+
+class PlannedClip(Answer):
+    """A clip as it would be made, and what it would cost."""
+
+    clip_id: str | None = Field(description="The clip's name; null where none is given")
+    operation: Operation = Field(description="A remaster is `generate`, or `edit` of its source")
+    task: GenerationTask = Field(description="What the model is asked for")
+    provider: str = Field(description="Whose model it is")
+    quality_mode: str = Field(description="The quality mode it is made in")
+    model: str = Field(description="The model it is asked of")
+    duration: Seconds | None = Field(description="Seconds; null when the source clip decides")
+    resolution: str | None = Field(description="Null when the source clip decides")
+    aspect_ratio: str | None = Field(description="Null when the source clip decides")
+    remaster: bool = Field(description="Whether it is a remaster")
+    prompt: str | None = Field(
+        description="What the clip shows, as it goes to xAI; null where there is none, and in "
+        "plans of more than 500 clips"
+    )
+    first_frame_prompt: str | None = Field(
+        description="What the still shows that is made first; null where none is, and in plans "
+        "of more than 500 clips"
+    )
+    image_model: str | None = Field(description="What makes the still; null without one")
+    image_quality: str | None = Field(description="The still's; null where its model knows none")
+    image_resolution: str | None = Field(description="The still's; null for its model's own")
+    source_video_url: str | None = Field(description="What is edited or extended; null otherwise")
+    estimated_cost_usd: Usd = Field(description="US dollars it costs at most, if it is due")
+    estimate: Estimate = Field(description="The same, line by line")
+    due: bool = Field(description="Whether it would be paid for")
+    reused: bool = Field(description="Whether it is there already")
+    warnings: list[str] = Field(description="What is odd about it, or cannot be checked")
+
+
+class Plan(Answer):
+    """What would be made and what it would cost at most. Nothing was written, nothing spent."""
+
+    film_id: str = Field(description="The film")
+    clips: list[PlannedClip] = Field(description="A clip request's only one, or a script's")
+    due: Count = Field(description="How many would be paid for")
+    reused: Count = Field(description="How many are there already")
+    estimated_cost_usd: Usd = Field(description="US dollars that what is due would cost at most")
+
+
+class TaskLimits(Answer):
+    """The bounds of one task on one model; null where there is none."""
+
+    min_seconds: int | None = Field(description="The shortest clip")
+    max_seconds: int | None = Field(description="The longest clip")
+    min_source_seconds: float | None = Field(description="The shortest source clip")
+    max_source_seconds: float | None = Field(description="The longest source clip")
+    max_references: int | None = Field(description="How many images to go by")
+    resolutions: list[str] | None = Field(description="Null for all of the model's")
+
+
+class Prices(Answer):
+    """US dollars, each for the unit in its name."""
+
+    per_second: dict[str, Usd] = Field(description="For a second of video, by resolution")
+    per_image: dict[str, Usd] = Field(description="For an image, by quality")
+    per_input_image: Usd = Field(description="For an image that is handed in")
+    per_input_second: Usd = Field(description="For a second of video that is handed in")
+
+
+class ModelRow(Answer):
+    """What a model can do, and what it costs."""
+
+    name: str = Field(description="Its name")
+    provider: str = Field(description="Whose it is")
+    produces: Literal["video", "image"] = Field(description="What it makes")
+    aliases: list[str] = Field(description="Its other names")
+    tasks: dict[str, TaskLimits] = Field(description="What it can be asked for, and its bounds")
+    resolutions: list[str] = Field(description="What it offers")
+    aspect_ratios: list[str] = Field(description="What it offers")
+    qualities: list[str] = Field(description="What it offers, where it makes images")
+    last_frame: bool = Field(description="Whether it takes a last frame")
+    first_frame_with_references: bool = Field(
+        description="Whether it takes a first frame beside images to go by"
+    )
+    prices: Prices = Field(description="What it costs")
+    notes: str | None = Field(description="What else there is to know; null when nothing")
+    as_of: str = Field(description="The day all this was looked up, as YYYY-MM-DD")
+    source: str = Field(description="Where")
+
+
+class RetiredModel(Answer):
+    """A model that is gone."""
+
+    name: str = Field(description="Its name, which still works")
+    replaced_by: str = Field(description="The model that answers in its place")
+    quality: str | None = Field(description="The quality its name stands for; null for none")
+    on: str = Field(description="The day it went, as YYYY-MM-DD")
+    source: str = Field(description="Where that is said")
+
+
+class Models(Answer):
+    """Every model that can be asked for."""
+
+    schema_version: str = Field(description="Of the file they come from")
+    currency: Literal["USD"] = Field(description="Of all prices")
+    models: list[ModelRow] = Field(description="Those in force")
+    retired: list[RetiredModel] = Field(description="Those whose names still work")
+
+
+class ModeDefaults(Answer):
+    """What a request gets that does not say."""
+
+    quality_mode: str = Field(description="The quality mode")
+    image_model: str = Field(description="The model that makes stills")
+
+
+class ModeRow(Answer):
+    """A named choice of model and resolution."""
+
+    name: str = Field(description="Its name")
+    model: str = Field(description="The model it asks")
+    resolution: str = Field(description="The resolution it asks for")
+    requires_image: bool = Field(description="Whether it needs a first frame")
+    with_image: str | None = Field(
+        description="The mode it becomes with a first frame; null when it stays itself"
+    )
+    aliases: list[str] = Field(description="Its other names")
+    about: str = Field(description="What it is good for")
+    usd_per_second: Usd = Field(description="US dollars for a second of video")
+    as_of: str = Field(description="The day of the price, as YYYY-MM-DD")
+    source: str = Field(description="Where the price is from")
+
+
+class RemasterRule(Answer):
+    """Which mode a remaster is made in, by what it starts from."""
+
+    resolution: str = Field(description="The resolution of every remaster")
+    from_text: str = Field(description="The mode when there is a prompt alone")
+    from_image: str = Field(description="The mode when there is a first frame")
+    from_source: str = Field(description="The mode when there is a source clip")
+
+
+class QualityModes(Answer):
+    """Every quality mode that can be asked for."""
+
+    schema_version: str = Field(description="Of the file they come from")
+    defaults: ModeDefaults = Field(description="What a request gets that does not say")
+    modes: list[ModeRow] = Field(description="Every one")
+    remaster: RemasterRule = Field(description="Which one a remaster is made in")
+
+
+class Health(Answer):
+    """That the API answers; it says nothing about what is behind it."""
+
+    status: Literal["ok"] = Field(description="Always")
+
+
+# ── Manifests ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Downloads(Answer):
+    """Presigned urls: they open the files for whoever has them, for a while."""
+
+    video: str | None = Field(description="Null when the file is not in the library")
+    first_frame: str | None = Field(description="Null when there is none in the library")
+    thumbnail: str | None = Field(description="Null when there is none")
+    poster: str | None = Field(description="Null when there is none")
+
+
+class ManifestClip(Answer):
+    """A finished clip, as the existing system's manifest has it, and more."""
+
+    id: str = Field(description="The clip's name in its film")
+    pipeline_request_id: str = Field(description="The film")
+    quality_mode: str = Field(description="The quality mode it was made in")
+    duration: float | None = Field(description="Its length in seconds; null when not known")
+    status: Literal["done"] = Field(description="A finished clip")
+    generation_kind: str | None = Field(description="How it was made: text-to-video and others")
+    request_id: str | None = Field(description="xAI's id of the job")
+    url: str | None = Field(description="Where the file is, usually an s3:// url")
+    temporary_url: str | None = Field(description="xAI's own url, good for about a day")
+    first_frame_url: str | None = Field(description="The image it starts from")
+    thumbnail_url: str | None = Field(description="Its thumbnail, if one was asked for")
+    poster_url: str | None = Field(description="A frame of it; appears soon after the clip")
+    estimated_cost_usd: Usd | None = Field(description="US dollars it was to cost at most")
+    cost_usd: Usd | None = Field(description="US dollars that xAI reported")
+    model: str | None = Field(description="The model it was asked of")
+    model_served: str | None = Field(description="The model xAI says made it")
+    resolution: str | None = Field(description="Such as 720p")
+    remaster_from_request_id: str | None = Field(description="xAI's id of what it remasters")
+    remastered_as: list[str] = Field(description="Keys of the entries made from this one")
+    error: str | None = Field(description="What is wrong with it; null otherwise")
+    purpose: str | None = Field(description="As it was asked for with")
+    ref_code: str | None = Field(description="As it was asked for with")
+    sha256: str | None = Field(description="Of the file; null when it was not copied by us")
+    render_id: str | None = Field(description="The render; null when it was taken in")
+    imported_at: datetime | None = Field(
+        description="When it was taken in from another manifest (UTC); null when it was made here"
+    )
+    key: str = Field(alias="_key", description="`id::qualityMode`, unique in the film")
+    updated_at: datetime = Field(description="When the entry was written (UTC)")
+    downloads: Downloads | Absent = Field(default=None, description="With `presign=true`")
+
+
+class MissingClip(Answer):
+    """A clip that the newest run came to its end without."""
+
+    id: str = Field(description="The clip's name in its film")
+    pipeline_request_id: str = Field(description="The film")
+    quality_mode: str = Field(description="The quality mode it was to be made in")
+    status: Literal[
+        "planned",
+        "framing",
+        "rendering",
+        "rendered",
+        "finalized",
+        "failed",
+        "submit_unknown",
+        "stalled",
+    ] = Field(description="`failed`, or whatever its render stood at")
+    url: None = Field(description="There is none")
+    error: str | None = Field(description="Why, if that is known")
+    render_id: str = Field(description="The render")
+    key: str = Field(alias="_key", description="`id::qualityMode`, unique in the film")
+    updated_at: datetime | None = Field(description="When the run was over (UTC)")
+
+
+class MissedClip(Answer):
+    """A clip that a run ended without."""
+
+    clip_id: str = Field(description="The clip's name in its film")
+    quality_mode: str = Field(description="The quality mode it was to be made in")
+    render_id: str = Field(description="The render")
+    status: Status = Field(description="What its render stood at")
+    error: str | None = Field(description="The class of the error; null without one")
+    message: str | None = Field(description="What happened; null without an error")
+    code: str | None = Field(description="xAI's own code; null without one")
+
+
+class ManifestRun(Answer):
+    """A run of the film."""
+
+    run_id: str = Field(description="The run")
+    status: FilmStatus = Field(description="How it stands or ended")
+    requested_at: datetime = Field(description="When the script was handed in (UTC)")
+    ended_at: datetime | None = Field(description="When it was over (UTC); null before")
+    total: Count = Field(description="How many clips it has")
+    done: Count = Field(description="How many are in the library")
+    due: Count = Field(description="How many it paid for")
+    failed: list[MissedClip] = Field(description="What it ended without; the first 100")
+    estimated_cost_usd: Usd = Field(description="US dollars that what was due costs at most")
+    cost_usd: Usd | None = Field(description="US dollars xAI billed; null when not known")
+
+
+class Manifest(Answer):
+    """A film's clips and runs, in the existing system's third version."""
+
+    version: Literal[3] = Field(description="Of the format")
+    request_id: str = Field(description="The film")
+    clips: list[ManifestClip | MissingClip] = Field(description="Sorted by key")
+    runs: list[ManifestRun] = Field(description="The newest 50, oldest first; on the last page")
+    next: str | Absent = Field(
+        default=None, description="What `after` takes for the next page; not there on the last"
+    )
+
+
+class TakenIn(Answer):
+    """What became of a manifest that was taken in."""
+
+    film_id: str = Field(description="The film")
+    imported: list[str] = Field(description="Keys of the entries that are new")
+    kept: list[str] = Field(description="Keys under which a finished clip stood already")
+    warnings: list[str] = Field(description="What was left out, and why")
+
+
+class ProtectedResource(BaseModel):
+    """What RFC 9728 has a client of `/mcp` know before it has a token."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    resource: str = Field(description="The url of `/mcp`")
+    bearer_methods_supported: list[Literal["header"]] = Field(description="Where the token goes")
+    scopes_supported: list[Scope] = Field(description="What a token may be good for")
+    resource_name: str = Field(description="For people")
+
+
+# ── Compatibility ────────────────────────────────────────────────────────────────────────────────
+
+
+class SelfLink(Answer):
+    """Where to go from here, relative to the API's own address."""
+
+    render: str = Field(alias="self", description="The render, on this route")
+
+
+class CompatibleRender(Answer):
+    """A render, as clients of the existing system know it."""
+
+    render_id: str = Field(description="The render's id")
+    status: Status = Field(
+        description="At rest in finalized, failed, cancelled, submit_unknown and stalled"
+    )
+    clip_id: str = Field(description="The clip's name in its film")
+    pipeline_request_id: str = Field(description="The film")
+    quality_mode: str = Field(description="The quality mode it is made in")
+    model: str = Field(description="The model it was asked of")
+    resolution: str | None = Field(description="Null when the source clip decides")
+    aspect_ratio: str | None = Field(description="Null when the source clip decides")
+    duration: float | None = Field(description="Seconds; null when they are not known yet")
+    request_id: str | None = Field(description="xAI's id of the job; null before there is one")
+    url: str | None = Field(description="Presigned, for CLIP_URL_SECONDS at most; null before")
+    temporary_url: str | None = Field(description="xAI's own url, good for about a day")
+    first_frame_url: str | None = Field(description="The image it starts from; null without one")
+    thumbnail_url: str | None = Field(description="Its thumbnail; null without one")
+    poster_url: str | None = Field(description="A frame of it; null until it is made")
+    estimated_cost_usd: Usd = Field(description="US dollars it will cost at most")
+    cost_usd: Usd | None = Field(description="US dollars that xAI reported; null when none")
+    warnings: list[str] = Field(description="Fields without effect and the like")
+    advice: str | None = Field(description="What a person can do; null when nothing has to be done")
+    links: SelfLink = Field(description="Where to go from here")
+    video: FinishedVideo | UnkeptVideo | None = Field(
+        description="The clip; null while there is none"
+    )
+
+
+class CompatibleAnswer(Answer):
+    """A render in the existing system's shape."""
+
+    success: bool = Field(description="False when the render came to rest without its clip")
+    data: CompatibleRender = Field(description="The render")
+    error: str | Absent = Field(default=None, description="What happened; only without success")
+    code: str | Absent = Field(default=None, description="The kind of error; only without success")
+
+
+class CompatibleRefusal(Answer):
+    """An error in the existing system's shape."""
+
+    success: Literal[False] = Field(description="Always")
+    error: str = Field(description="What is wrong, for people")
+    code: str = Field(description="The kind of error")
+    errors: list[FieldProblem] | Absent = Field(
+        default=None, description="With 400: every problem that was found, up to 50"
+    )
+
+
+# ── The document ─────────────────────────────────────────────────────────────────────────────────
+
+
+class ApiDocument(BaseModel):
+    """An OpenAPI 3.1 document."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    openapi: Annotated[str, Field(pattern=r"^3\.1\.")] = Field(description="The version of OpenAPI")
+    paths: dict[str, Any] = Field(description="The routes")

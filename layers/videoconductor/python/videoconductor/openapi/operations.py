@@ -1,0 +1,580 @@
+"""The routes of the API, one row each: what they take, what they answer, what can go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel
+
+from videoconductor import answers, compatible
+from videoconductor.clip import FROM_MANIFEST, MAX_USD, FilmStatus, Status
+from videoconductor.conductor import MAX_KEY_CHARACTERS
+from videoconductor.entrance import METADATA_PATH
+from videoconductor.listing import MAX_LIMIT, Wanted
+from videoconductor.openapi.examples import SCRIPT
+from videoconductor.openapi.schemas import HTTPS, ID, ID_WORDS
+from videoconductor.waiting import MOST_SECONDS
+
+Schema = dict[str, Any]
+Security = Literal["sigv4", "token", "open"]
+Tag = Literal["clips", "films", "planning", "compatibility", "about"]
+
+MAX_MANIFEST_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A piece of the path, the query or the headers; one of a path is always required."""
+
+    name: str
+    place: Literal["path", "query", "header"]
+    schema: Schema
+    about: str
+    example: str | None = None
+
+    @property
+    def document(self) -> Schema:
+        """The parameter as OpenAPI has it."""
+        return {
+            "name": self.name,
+            "in": self.place,
+            "required": self.place == "path",
+            "description": self.about,
+            "schema": self.schema,
+            **({} if self.example is None else {"example": self.example}),
+        }
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a route takes: one of these schemas, by name."""
+
+    schemas: tuple[str, ...]
+    about: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Link:
+    """What may follow: an operation, and where in the answer its path's parameter stands."""
+
+    operation: str
+    parameter: str
+    pointer: str
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One route. `problems` are statuses beside those that every route can answer; with one of
+    `also` it answers the same as with `status`.
+    """
+
+    method: Literal["get", "post"]
+    path: str
+    name: str
+    summary: str
+    tag: Tag
+    answer: type[BaseModel]
+    about: str = ""
+    status: int = 200
+    parameters: tuple[Parameter, ...] = ()
+    body: Body | None = None
+    problems: tuple[int, ...] = ()
+    links: tuple[Link, ...] = ()
+    security: Security = "sigv4"
+    also: tuple[int, ...] = ()
+
+
+# ── Parameters ───────────────────────────────────────────────────────────────────────────────────
+
+RENDER_ID = Parameter(
+    "renderId",
+    "path",
+    {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    "The render's id, as the answer to its request gave it",
+)
+FILM = Parameter(
+    "film",
+    "path",
+    {"type": "string", **ID},
+    f"The film. {ID_WORDS}",
+    example=SCRIPT["requestId"],
+)
+KEY = Parameter(
+    "Idempotency-Key",
+    "header",
+    {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS},
+    "Printable. The same key with the same request is the same work and the same answer, with "
+    "another it is 409. Send one always: it makes asking again harmless",
+)
+RUN = Parameter("run", "query", {"type": "string"}, "This run of the film; the newest if not given")
+WAIT = Parameter(
+    "wait",
+    "query",
+    {"type": "integer", "minimum": 0, "maximum": MOST_SECONDS, "default": 0},
+    "Seconds to wait for it to come to rest before answering",
+)
+LIMIT = Parameter(
+    "limit",
+    "query",
+    {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": Wanted().limit},
+    "How many a page has at most",
+)
+CURSOR = Parameter(
+    "cursor",
+    "query",
+    {"type": "string"},
+    "The nextCursor of the page before; the first if not given",
+)
+REQUESTED_AFTER = Parameter(
+    "requestedAfter",
+    "query",
+    {"type": "string", "format": "date-time"},
+    "Only those asked for then or later, with a time zone",
+)
+REQUESTED_BEFORE = Parameter(
+    "requestedBefore",
+    "query",
+    {"type": "string", "format": "date-time"},
+    "Only those asked for before then, with a time zone",
+)
+OF_FILM = Parameter("film", "query", {"type": "string", **ID}, "Only those of this film")
+STATUSES = Parameter(
+    "status",
+    "query",
+    {"type": "array", "items": {"type": "string", "enum": list(get_args(Status))}},
+    "Only these; may be given several times",
+)
+MODE = Parameter(
+    "mode", "query", {"type": "string"}, "Only of this quality mode, or its other name"
+)
+RUN_STATUSES = Parameter(
+    "status",
+    "query",
+    {"type": "array", "items": {"type": "string", "enum": list(get_args(FilmStatus))}},
+    "Only these; may be given several times",
+)
+CLIPS = Parameter(
+    "clip",
+    "query",
+    {"type": "array", "items": {"type": "string", **ID}},
+    "Only this clip; may be given several times",
+)
+REMASTER = Parameter("remaster", "query", {"type": "boolean"}, "Makes them again at 720p")
+SOURCE = Parameter(
+    "sourceVideoUrl",
+    "query",
+    {"type": "string", "pattern": f"{HTTPS}|^s3://|^{FROM_MANIFEST}$"},
+    "Makes them by editing that video: an https url, the s3:// url of a clip of the film, or "
+    f"`{FROM_MANIFEST}` for the newest clip that the film has of each",
+)
+FORCE = Parameter(
+    "force", "query", {"type": "boolean"}, "Makes and pays for clips that are there, too"
+)
+MAX_COST = Parameter(
+    "maxCostUsd",
+    "query",
+    {"type": "number", "minimum": 0, "maximum": MAX_USD},
+    "Refuses it all if what is due is estimated at more US dollars; at most nine digits on "
+    "either side of the point",
+)
+CALLBACK = Parameter(
+    "callbackUrl",
+    "query",
+    {"type": "string", "pattern": HTTPS},
+    "An https url on a public host that is told, signed as Standard Webhooks prescribes, how the "
+    "run ends",
+)
+EDIT = Parameter(
+    "edit", "query", {"type": "boolean"}, "Makes them by editing the clips that are there"
+)
+PRESIGN = Parameter(
+    "presign", "query", {"type": "boolean"}, "Adds urls that the files can be fetched from"
+)
+AFTER = Parameter("after", "query", {"type": "string"}, "The `next` of the page before")
+MANIFEST_LIMIT = Parameter(
+    "limit",
+    "query",
+    {"type": "integer", "minimum": 1, "maximum": MAX_MANIFEST_PAGE},
+    "How many clips a page has at most; all of them if not given",
+)
+ORDER = (CLIPS, REMASTER, SOURCE, FORCE, MAX_COST, CALLBACK)
+
+# ── Links ────────────────────────────────────────────────────────────────────────────────────────
+
+OF_RENDER = (
+    "getVideo",
+    "cancelVideo",
+    "attachVideo",
+    "retryVideo",
+    "resumeVideo",
+    "abandonVideo",
+    "redeliverVideo",
+    "remasterVideo",
+)
+OF_RUN = (
+    "getFilm",
+    "cancelFilm",
+    "retryFilm",
+    "remasterFilm",
+    "resumeFilm",
+    "redeliverFilm",
+    "getManifest",
+)
+
+
+def _links(operations: tuple[str, ...], parameter: str, pointer: str) -> tuple[Link, ...]:
+    return tuple(Link(operation, parameter, pointer) for operation in operations)
+
+
+# ── Routes ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def operations(modes: Iterable[str]) -> tuple[Operation, ...]:
+    """Every route of the API but `/mcp`, in the order of the document.
+
+    `modes` are the names that quality modes go by.
+    """
+    return (*_clips(modes), *_films(), *_planning(), *_compatibility(), *_about())
+
+
+def _clips(modes: Iterable[str]) -> tuple[Operation, ...]:
+    rendered = _links(OF_RENDER, "renderId", "/renderId")
+    mode = Parameter(
+        "mode",
+        "query",
+        {"type": "string", "enum": list(modes)},
+        "Only of this quality mode, by its name or another one it goes by",
+    )
+    return (
+        Operation(
+            "post",
+            "/v1/videos",
+            "createVideo",
+            "Ask for a clip",
+            "clips",
+            answers.AcceptedRender,
+            about="Plans the request, puts it on record and sets it going. It is paid for.",
+            status=202,
+            parameters=(KEY,),
+            body=Body(("ClipRequest",), "What the clip is to be"),
+            problems=(400, 409),
+            links=rendered,
+        ),
+        Operation(
+            "get",
+            "/v1/videos",
+            "listVideos",
+            "The newest renders, in pages",
+            "clips",
+            answers.RenderPage,
+            about="Those asked for last come first. A page looks back over the month it begins in "
+            "(UTC) and the eleven before, and may lag by a moment.",
+            parameters=(STATUSES, OF_FILM, mode, REQUESTED_AFTER, REQUESTED_BEFORE, LIMIT, CURSOR),
+            problems=(400,),
+        ),
+        Operation(
+            "get",
+            "/v1/videos/{renderId}",
+            "getVideo",
+            "What became of a render",
+            "clips",
+            answers.RenderDetail,
+            parameters=(RENDER_ID, WAIT),
+            problems=(400, 404),
+        ),
+        _command(
+            "cancel",
+            "Stop waiting for a render",
+            "A job that xAI accepted goes on and may be billed; its request id is kept.",
+        ),
+        _command(
+            "attach",
+            "Wait for a job again",
+            "For renders that are failed, cancelled, submit_unknown or stalled. Spends nothing.",
+            Body(("Attachment",), "Which job", required=False),
+        ),
+        _command(
+            "retry",
+            "Allow one more POST",
+            "For renders that are failed, cancelled, submit_unknown or stalled. It is paid for.",
+            Body(("Retrial",), "Whether it may be paid for twice", required=False),
+        ),
+        _command(
+            "resume",
+            "Give a new execution to a render that lost its own",
+            "Harmless at any time; pays for nothing twice.",
+        ),
+        _command(
+            "abandon",
+            "Give up a render that nobody can account for",
+            "For renders that are submit_unknown or stalled.",
+        ),
+        _command(
+            "redeliver",
+            "Tell its callbackUrl again",
+            "For renders at rest that have one.",
+        ),
+        Operation(
+            "post",
+            "/v1/videos/{renderId}/remaster",
+            "remasterVideo",
+            "Make a finished clip again at 720p",
+            "clips",
+            answers.AcceptedRender,
+            about="A render of its own, which is paid for.",
+            status=202,
+            parameters=(RENDER_ID, KEY),
+            body=Body(("Remastering",), "What is to be other than it was", required=False),
+            problems=(400, 404, 409),
+            links=rendered,
+        ),
+    )
+
+
+def _command(name: str, summary: str, about: str, body: Body | None = None) -> Operation:
+    return Operation(
+        "post",
+        f"/v1/videos/{{renderId}}/{name}",
+        f"{name}Video",
+        summary,
+        "clips",
+        answers.RenderDetail,
+        about=about,
+        parameters=(RENDER_ID,),
+        body=body,
+        problems=(400, 404, 409),
+    )
+
+
+def _films() -> tuple[Operation, ...]:
+    run = _links(OF_RUN, "film", "/filmId")
+    return (
+        Operation(
+            "post",
+            "/v1/films",
+            "createFilm",
+            "Make the clips of a script",
+            "films",
+            answers.AcceptedFilm,
+            about="Pays for clips that are missing, have come to nothing or have changed. A script "
+            "with anything wrong is refused as a whole.",
+            status=202,
+            parameters=(*ORDER, KEY),
+            body=Body(("FilmRequest",), "The script"),
+            problems=(400, 409),
+            links=run,
+        ),
+        Operation(
+            "get",
+            "/v1/films",
+            "listFilms",
+            "The newest runs, in pages",
+            "films",
+            answers.FilmPage,
+            parameters=(RUN_STATUSES, OF_FILM, REQUESTED_AFTER, REQUESTED_BEFORE, LIMIT, CURSOR),
+            problems=(400,),
+        ),
+        Operation(
+            "get",
+            "/v1/films/{film}",
+            "getFilm",
+            "How a run of a film stands",
+            "films",
+            answers.FilmDetail,
+            about="A film whose clips were only asked for one by one has no run: 404.",
+            parameters=(FILM, RUN, WAIT),
+            problems=(400, 404),
+        ),
+        Operation(
+            "post",
+            "/v1/films/{film}/cancel",
+            "cancelFilm",
+            "Stop waiting for a run's clips",
+            "films",
+            answers.CancelledFilm,
+            about="Jobs that xAI accepted go on and may be billed: the answer lists them.",
+            parameters=(FILM, RUN),
+            problems=(400, 404, 409),
+        ),
+        Operation(
+            "post",
+            "/v1/films/{film}/retry",
+            "retryFilm",
+            "Make what a run ended without",
+            "films",
+            answers.AcceptedFilm,
+            about="A new run of the same script and order. It is paid for.",
+            status=202,
+            parameters=(FILM, RUN, MAX_COST, CALLBACK, KEY),
+            body=Body(("Retrial",), "Whether it may be paid for twice", required=False),
+            problems=(400, 404, 409),
+            links=run,
+        ),
+        Operation(
+            "post",
+            "/v1/films/{film}/remaster",
+            "remasterFilm",
+            "Make a film's clips again at 720p",
+            "films",
+            answers.AcceptedFilm,
+            about="A new run of the same script. It is paid for.",
+            status=202,
+            parameters=(FILM, RUN, CLIPS, EDIT, MAX_COST, CALLBACK, KEY),
+            problems=(400, 404, 409),
+            links=run,
+        ),
+        Operation(
+            "post",
+            "/v1/films/{film}/resume",
+            "resumeFilm",
+            "Give a new execution to a run that lost its own",
+            "films",
+            answers.FilmRun,
+            about="Harmless at any time; pays for nothing twice.",
+            parameters=(FILM, RUN),
+            problems=(400, 404, 409),
+        ),
+        Operation(
+            "post",
+            "/v1/films/{film}/redeliver",
+            "redeliverFilm",
+            "Tell a run's callbackUrl again",
+            "films",
+            answers.FilmRun,
+            about="For runs that are over and have one.",
+            parameters=(FILM, RUN),
+            problems=(400, 404, 409),
+        ),
+        Operation(
+            "get",
+            "/v1/films/{film}/manifest",
+            "getManifest",
+            "A film's clips, their files, and its runs",
+            "films",
+            answers.Manifest,
+            about="The newest finished clip for each clip id and quality mode. A film nobody knows "
+            "has no clips. An answer holds about 6 MB: ask for pages of a long film.",
+            parameters=(FILM, PRESIGN, AFTER, MANIFEST_LIMIT),
+            problems=(400,),
+        ),
+        Operation(
+            "post",
+            "/v1/films/{film}/manifest",
+            "importManifest",
+            "Take an existing manifest in",
+            "films",
+            answers.TakenIn,
+            about="Files stay where they are; nothing is fetched and nothing is paid for.",
+            parameters=(FILM,),
+            body=Body(("ExistingManifest",), "The manifest"),
+            problems=(400,),
+        ),
+    )
+
+
+def _planning() -> tuple[Operation, ...]:
+    return (
+        Operation(
+            "post",
+            "/v1/plan",
+            "plan",
+            "What a clip or a script would become and cost",
+            "planning",
+            answers.Plan,
+            about="Writes nothing and spends nothing. The parameters are for scripts.",
+            parameters=ORDER,
+            body=Body(("ClipRequest", "FilmRequest"), "A request for a clip, or a script"),
+            problems=(400,),
+        ),
+        Operation(
+            "get",
+            "/v1/models",
+            "listModels",
+            "What each model can do and costs",
+            "planning",
+            answers.Models,
+            problems=(400,),
+        ),
+        Operation(
+            "get",
+            "/v1/quality-modes",
+            "listQualityModes",
+            "The quality modes",
+            "planning",
+            answers.QualityModes,
+            problems=(400,),
+        ),
+    )
+
+
+def _compatibility() -> tuple[Operation, ...]:
+    return (
+        Operation(
+            "post",
+            f"{compatible.PATH}/generate",
+            "generateVideo",
+            "Make a clip, as clients of the existing system ask for it",
+            "compatibility",
+            answers.CompatibleAnswer,
+            about="Needs a token with the scope `submit`. Waits for the clip, for at most "
+            f"{compatible.WAIT_SECONDS} seconds; "
+            "then answers 202: ask at `Location` how it goes on. Without an Idempotency-Key an "
+            "identical request finds the first render, even a failed one.",
+            also=(202,),
+            parameters=(KEY,),
+            body=Body(("ClipRequest",), "What the clip is to be"),
+            problems=(400, 409),
+            links=(Link("getGeneratedVideo", "renderId", "/data/renderId"),),
+            security="token",
+        ),
+        Operation(
+            "get",
+            f"{compatible.PATH}/{{renderId}}",
+            "getGeneratedVideo",
+            "What became of it",
+            "compatibility",
+            answers.CompatibleAnswer,
+            about="Needs a token with the scope `read`, or `submit` for renders of its own.",
+            also=(202,),
+            parameters=(RENDER_ID,),
+            problems=(400, 404),
+            security="token",
+        ),
+    )
+
+
+def _about() -> tuple[Operation, ...]:
+    return (
+        Operation(
+            "get",
+            "/v1/openapi.json",
+            "getDocument",
+            "This document",
+            "about",
+            answers.ApiDocument,
+            problems=(400,),
+        ),
+        Operation(
+            "get",
+            METADATA_PATH,
+            "getProtectedResource",
+            "Where and how tokens are taken by /mcp",
+            "about",
+            answers.ProtectedResource,
+            about="Needs no credentials.",
+            security="open",
+        ),
+        Operation(
+            "get",
+            "/health",
+            "getHealth",
+            "Whether the API answers",
+            "about",
+            answers.Health,
+            about="Needs no credentials, and says nothing about what is behind it.",
+            security="open",
+        ),
+    )

@@ -1,0 +1,124 @@
+"""POSTs to callbackUrls: to public addresses only, and not for long."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from videoconductor import addresses, inputs
+from videoconductor.addresses import Resolver
+from videoconductor.errors import ReceiverUnavailable
+
+SECONDS = 10.0  # for all of it but the look-up of the name
+CONNECT_SECONDS = 3.0
+MAX_TRIED = 2  # addresses of a receiver
+CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a receiver said: its status, and when it wants to be asked again."""
+
+    status: int
+    retry_after: str | None = None
+
+
+class Receivers:
+    """The way to callbackUrls. With `loopback`, to those on this very machine as well."""
+
+    def __init__(
+        self,
+        *,
+        loopback: bool = False,
+        seconds: float = SECONDS,
+        http: httpx.Client | None = None,
+        resolver: Resolver = addresses.resolve,
+    ) -> None:
+        self._loopback = loopback
+        self._seconds = seconds
+        self._http = http or addresses.client()
+        self._resolver = resolver
+
+    def post(self, url: str, headers: Mapping[str, str], content: bytes) -> Answer:
+        """Send a webhook and take the head of the answer; what follows it is not read.
+
+        Raises ReceiverUnavailable, in words that hold no url, when there is no answer, or the url
+        does not lead to where we may send.
+        """
+        try:
+            inputs.callback_url(url, loopback=self._loopback)
+            _, target = addresses.parsed(url)
+            found = self._addresses(target)
+        except LookupError:
+            raise ReceiverUnavailable("its host cannot be looked up") from None
+        except ValueError:
+            raise ReceiverUnavailable("it does not lead to a public address") from None
+        timeout = httpx.Timeout(self._seconds, connect=min(CONNECT_SECONDS, self._seconds))
+        with _bounded(self._seconds) as (watch, is_over):
+            try:
+                reply = addresses.sent(
+                    self._http,
+                    "POST",
+                    target,
+                    found,
+                    timeout=timeout,
+                    content=content,
+                    headers=headers,
+                    extensions={"trace": watch},
+                )
+            except httpx.HTTPError as problem:
+                is_slow = is_over() or isinstance(problem, httpx.TimeoutException)
+                words = f"no answer within {self._seconds:g} s" if is_slow else _word(problem)
+                raise ReceiverUnavailable(words) from None
+        reply.close()
+        return Answer(reply.status_code, reply.headers.get("retry-after"))
+
+    def _addresses(self, target: httpx.URL) -> list[str]:
+        """Where a url leads to at this moment. Raises LookupError, ValueError."""
+        host = target.host
+        if self._loopback and host in inputs.LOOPBACK_HOSTS:
+            return ["127.0.0.1", "::1"] if host == "localhost" else [host]
+        port = target.port or addresses.PORTS[target.scheme]
+        # An address stands for itself, and is judged like one that a name leads to.
+        known = self._resolver if not addresses.is_literal(host) else lambda name, _: [name]
+        return addresses.public(host, port, known)[:MAX_TRIED]
+
+
+def _word(problem: httpx.HTTPError) -> str:
+    return type(problem).__name__
+
+
+@contextmanager
+def _bounded(seconds: float) -> Iterator[tuple[Callable[[str, Any], None], Callable[[], bool]]]:
+    """Hang up after so many seconds, however the other side spends them.
+
+    A client's time limits hold for each single read, of which a trickle needs any number. Yields
+    what the client tells of its connections, and whether the time is over.
+    """
+    opened: list[socket.socket] = []
+
+    def hang_up() -> None:
+        for each in opened[-1:]:  # with TLS it has taken the plain one's place
+            with suppress(OSError):
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, hang_up)
+    timer.daemon = True
+
+    def watch(event: str, details: Any) -> None:
+        if event in CONNECTED:
+            opened.append(details["return_value"].get_extra_info("socket"))
+            if not timer.is_alive():
+                hang_up()
+
+    timer.start()
+    try:
+        yield watch, lambda: not timer.is_alive()
+    finally:
+        timer.cancel()

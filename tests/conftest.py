@@ -1,0 +1,31 @@
+"""How tests are handed out when several processes run them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+# What a test on a stack of another kind has in its name; all others share one.
+STACKS = {
+    "guarded": ("test_access.py", "least_privilege"),
+    "own": ("test_crashes.py", "stack_killed"),
+}
+
+
+class ByStack(LoadScopeScheduling):
+    """One by one, but tests that share a local stack in one process: each would start its own.
+
+    `--dist loadgroup` would do, but marks nothing with pytest 9.2 (xdist 3.8).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        if not nodeid.startswith("tests/e2e/"):
+            return str(nodeid)
+        found = (kind for kind, words in STACKS.items() if any(word in nodeid for word in words))
+        return next(found, "shared")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByStack:
+    return ByStack(config, log)
