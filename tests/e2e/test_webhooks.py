@@ -87,7 +87,7 @@ def test_a_receiver_that_fails_once_is_told_again_and_can_verify_who_told_it(
     assert len(ids) == 1
 
     shown = delivered(cloud, done["renderId"], 2)
-    assert shown["url"] == f"http://127.0.0.1:{receiver.port}/take?…"
+    assert shown["url"] == f"http://127.0.0.1:{receiver.port}/…"
     assert (shown["event"], shown["webhookId"]) == ("ClipReady", ids.pop())
     assert (shown["lastStatus"], shown["attempts"]) == (204, 2)
 

@@ -339,3 +339,14 @@ def test_any_bytes_are_a_request_or_refused(body):
         intake.clip_request(body)
     except InvalidRequest as refused:
         json.dumps(views.problem(refused)).encode()
+
+
+def test_a_document_of_very_many_fields_is_refused_before_each_is_looked_at():
+    document = {f"field{number}": number for number in range(200_000)}
+
+    with pytest.raises(InvalidRequest) as refused:
+        intake.clip_request(json.dumps(document))
+
+    [problem] = refused.value.problems
+    assert (problem.field, problem.message) == ("body", "has 200000 fields")
+    assert "prompt" in problem.choices

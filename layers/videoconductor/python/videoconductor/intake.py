@@ -34,6 +34,8 @@ from videoconductor.errors import InvalidRequest, Problem
 
 N = TypeVar("N", bound=Noun)
 
+MAX_UNKNOWN = 100_000  # fields of a document that are looked at one by one
+
 
 class Attachment(Noun):
     """Which job to attach: the one on record when no request id is given."""
@@ -263,10 +265,13 @@ def _read(noun: type[N], text: str | bytes) -> N:
 
 
 def _validated(noun: type[N], document: Mapping[str, Any]) -> N:
+    known = [field.alias or name for name, field in noun.model_fields.items()]
+    if len(document) > len(known) + MAX_UNKNOWN:
+        # Before a million errors are made, of which fifty would be told.
+        raise InvalidRequest.of("body", None, f"has {len(document)} fields", known)
     try:
         return noun.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as invalid:
-        known = [field.alias or name for name, field in noun.model_fields.items()]
         errors = invalid.errors(include_url=False, include_context=True)
         problems = [reading.problem(error, known) for error in errors[: reading.MAX_PROBLEMS]]
         if len(errors) > reading.MAX_PROBLEMS:

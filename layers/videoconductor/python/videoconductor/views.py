@@ -240,7 +240,8 @@ def callback(url: str | None, told: Callback | None) -> dict[str, Any] | None:
     if url is None:
         return None
     return {
-        "url": inputs.shown(url),
+        # Receivers such as chat rooms keep their secret in the path.
+        "url": f"{inputs.origin(url)}/…",
         "event": told and told.type,
         "webhookId": told and told.webhook_id,
         "attempts": told.attempts if told else 0,
