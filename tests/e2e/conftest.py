@@ -141,6 +141,19 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         stack.down()
 
 
+@pytest.fixture(scope="session")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A stack that may be killed; its jobs take longer, so that there is a middle to kill it in."""
+    stack = LocalStack(
+        tmp_path_factory.mktemp("own"), ROOT, Options(parameters=PARAMETERS, job_seconds=3)
+    )
+    cloud = Cloud(stack, stack.up())
+    try:
+        yield cloud
+    finally:
+        stack.down()
+
+
 @pytest.fixture
 def prompt(request: pytest.FixtureRequest) -> str:
     """A prompt of this test's own, by which its jobs are told from others'."""

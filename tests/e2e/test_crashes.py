@@ -6,8 +6,7 @@ import time
 
 import pytest
 
-from local_stack import LocalStack, Options, sweep
-from tests.e2e.conftest import PARAMETERS, ROOT, Cloud
+from local_stack import sweep
 
 pytestmark = pytest.mark.e2e
 
@@ -20,15 +19,6 @@ def wait_for(check, seconds=30):
             return found
         time.sleep(0.1)
     raise AssertionError("it did not happen in time")
-
-
-@pytest.fixture
-def own(tmp_path):
-    """A stack of the test's own, that may be killed."""
-    stack = LocalStack(tmp_path, ROOT, Options(parameters=PARAMETERS, job_seconds=3))
-    cloud = Cloud(stack, stack.up())
-    yield cloud
-    stack.down()
 
 
 def test_start_killed_in_the_middle_of_its_post_never_posts_again(own, prompt):

@@ -10,8 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from local_stack import LocalStack, Options
-from tests.e2e.conftest import PARAMETERS, ROOT, Cloud
+from tests.e2e.conftest import Cloud
 from tests.e2e.test_crashes import wait_for
 
 pytestmark = pytest.mark.e2e
@@ -205,15 +204,6 @@ def test_the_least_privilege_roles_are_enough_for_a_whole_film(guarded, prompt):
     remaster = hand_in(guarded, whole, "?remaster=true&clip=02&maxCostUsd=1")
     assert end(guarded, remaster)["status"] == "finished"
     assert jobs(guarded, film) == [1, 2, 0]
-
-
-@pytest.fixture
-def own(tmp_path):
-    """A stack of the test's own, that may be killed."""
-    stack = LocalStack(tmp_path, ROOT, Options(parameters=PARAMETERS, job_seconds=3))
-    cloud = Cloud(stack, stack.up())
-    yield cloud
-    stack.down()
 
 
 def kill_everything(cloud: Cloud):

@@ -102,8 +102,10 @@ def _bounded(seconds: float) -> Iterator[tuple[Callable[[str, Any], None], Calla
     what the client tells of its connections, and whether the time is over.
     """
     opened: list[socket.socket] = []
+    is_over = threading.Event()
 
     def hang_up() -> None:
+        is_over.set()  # first: the other thread notices at once that its connection is gone
         for each in opened[-1:]:  # with TLS it has taken the plain one's place
             with suppress(OSError):
                 socket.socket.shutdown(each, socket.SHUT_RDWR)
@@ -114,11 +116,11 @@ def _bounded(seconds: float) -> Iterator[tuple[Callable[[str, Any], None], Calla
     def watch(event: str, details: Any) -> None:
         if event in CONNECTED:
             opened.append(details["return_value"].get_extra_info("socket"))
-            if not timer.is_alive():
+            if is_over.is_set():
                 hang_up()
 
     timer.start()
     try:
-        yield watch, lambda: not timer.is_alive()
+        yield watch, is_over.is_set
     finally:
         timer.cancel()
