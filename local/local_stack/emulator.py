@@ -18,6 +18,7 @@ from hypercorn.config import Config
 from local_stack.durable import durable
 from local_stack.endpoints import ALIVE_PATH
 from local_stack.guard import App, Message, Receive, Send, answer, guarded
+from local_stack.queueing import queued
 
 API_PATH = "/_aws/execute-api/"
 
@@ -54,7 +55,7 @@ def emulator(folder: str, port: int) -> App:
 
         iam_actions.request_tag_context = with_sources(iam_actions.request_tag_context)
         app = signed(app, secret_of, has_own_door)
-    return guarded(introduced(app, folder), port)
+    return guarded(introduced(queued(app, API_PATH), folder), port)
 
 
 def with_sources(context: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
