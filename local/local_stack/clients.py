@@ -7,6 +7,18 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from local_stack.endpoints import Endpoints
+
+
+def clients_of(endpoints: Endpoints) -> Callable[[str], Any]:
+    """Clients of a stack that runs."""
+    return client_factory(
+        endpoints.aws_endpoint_url,
+        endpoints.region,
+        endpoints.access_key_id,
+        endpoints.secret_access_key,
+    )
+
 
 def client_factory(
     endpoint_url: str, region: str, access_key_id: str, secret_access_key: str

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +91,8 @@ def building(sam: Path, name: str, source: Path, project: Path, built: Path) -> 
     return [
         *(str(sam), "build", name),
         *("--template-file", str(source), "--base-dir", str(project)),
-        *(
-            "--build-dir",
-            str(built),
-            "--cache-dir",
-            str(project / ".aws-sam" / "cache"),
-            "--cached",
-        ),
+        *("--build-dir", str(built)),
+        *("--cached", "--cache-dir", str(project / ".aws-sam" / "cache")),
     ]
 
 
@@ -117,15 +111,9 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """SAM at work, with the stack's credentials and none of the caller's."""
     kept = {name: held for name, held in os.environ.items() if not name.startswith("AWS_")}
-    given: Mapping[str, str] = {
-        **kept,
-        **{
-            name: held
-            for name, held in endpoints.environment().items()
-            if name != "AWS_ENDPOINT_URL"
-        },
-        "SAM_CLI_TELEMETRY": "0",
-    }
+    given = {**kept, **endpoints.environment(), "SAM_CLI_TELEMETRY": "0"}
+    # Of the function only, which has it among its variables: SAM itself has nothing to ask there.
+    del given["AWS_ENDPOINT_URL"]
     done = subprocess.run(  # noqa: S603
         command, env=given, cwd=project, capture_output=True, text=True, check=False
     )

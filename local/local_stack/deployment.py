@@ -14,7 +14,6 @@ from local_stack.packaging import CODE_BUCKET, Package
 STACK = "videoconductor"
 DIGEST = "local-stack-digest"  # tag on the API, set when a deploy is complete
 API = "AWS::ApiGatewayV2::Api"
-STAGE = "AWS::ApiGatewayV2::Stage"
 FUNCTION = "AWS::Lambda::Function"
 PATIENCE = 90.0
 

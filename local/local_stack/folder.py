@@ -11,8 +11,6 @@ from pathlib import Path
 
 from local_stack.errors import FolderBusy, FolderRefused
 
-DEFAULT_NAME = ".videoconductor"
-
 
 @dataclass(frozen=True)
 class Folder:

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_stack.clients import client_factory
-from local_stack.deployment import FUNCTION, STACK
+from local_stack.clients import clients_of
+from local_stack.deployment import physical_ids
 from local_stack.endpoints import Endpoints
 from local_stack.errors import InvocationFailed
 from local_stack.launch import PATH
@@ -85,22 +85,12 @@ def invoke(
 
 def configuration(endpoints: Endpoints, name: str) -> Mapping[str, Any]:
     """What Lambda knows about a deployed function: its handler, its variables, its time limit."""
-    clients = client_factory(
-        endpoints.aws_endpoint_url,
-        endpoints.region,
-        endpoints.access_key_id,
-        endpoints.secret_access_key,
-    )
-    pages = clients("cloudformation").get_paginator("list_stack_resources")
-    for page in pages.paginate(StackName=STACK):
-        for resource in page["StackResourceSummaries"]:
-            if (resource["LogicalResourceId"], resource["ResourceType"]) == (name, FUNCTION):
-                physical = resource["PhysicalResourceId"]
-                found: Mapping[str, Any] = clients("lambda").get_function_configuration(
-                    FunctionName=physical
-                )
-                return found
-    raise InvocationFailed(f"the local stack has no function {name}")
+    clients = clients_of(endpoints)
+    physical = physical_ids(clients("cloudformation")).get(name)
+    if physical is None:
+        raise InvocationFailed(f"the local stack has no function {name}")
+    found: Mapping[str, Any] = clients("lambda").get_function_configuration(FunctionName=physical)
+    return found
 
 
 def headers(endpoints: Endpoints, deployed: Mapping[str, Any]) -> dict[str, str]:

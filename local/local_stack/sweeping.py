@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from local_stack.clients import client_factory
+from local_stack.clients import clients_of
 from local_stack.deployment import STACK
 from local_stack.endpoints import Endpoints
 from local_stack.errors import LocalStackError
@@ -25,12 +25,7 @@ def sweep(endpoints: Endpoints, *, may_post: bool) -> Swept:
     Without `may_post` only those that were sent to xAI already: the others would be paid for.
     Raises LocalStackError.
     """
-    clients = client_factory(
-        endpoints.aws_endpoint_url,
-        endpoints.region,
-        endpoints.access_key_id,
-        endpoints.secret_access_key,
-    )
+    clients = clients_of(endpoints)
     found = clients("cloudformation").describe_stack_resource(
         StackName=STACK, LogicalResourceId=FUNCTION
     )

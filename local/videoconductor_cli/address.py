@@ -55,22 +55,28 @@ def deployed(url: str) -> VideoConductor:
 
 def local(data_folder: Path) -> VideoConductor:
     """A client of the stack that runs on this machine with its data in this folder."""
+    return of(running(data_folder, "name a deployed API with --api URL"))
+
+
+def running(data_folder: Path, otherwise: str | None = None) -> Endpoints:
+    """The stack that runs with its data in this folder. Raises NoAnswer.
+
+    `otherwise` says what else to do without one.
+    """
     from local_stack import connect
 
-    running = connect(data_folder)
-    if running is None:
-        raise NoAnswer(
-            "no local stack is running: start it with `videoconductor local up`, "
-            "or name a deployed API with --api URL"
-        )
-    return of(running)
+    found = connect(data_folder)
+    if found is None:
+        words = "no local stack is running: start it with `videoconductor local up`"
+        raise NoAnswer(f"{words}, or {otherwise}" if otherwise else words)
+    return found
 
 
-def of(running: Endpoints) -> VideoConductor:
+def of(stack: Endpoints) -> VideoConductor:
     """A client of a local stack that runs."""
     from botocore.credentials import Credentials
 
     from videoconductor import VideoConductor
 
-    credentials = Credentials(running.access_key_id, running.secret_access_key)
-    return VideoConductor(running.api_url, region=running.region, credentials=credentials)
+    credentials = Credentials(stack.access_key_id, stack.secret_access_key)
+    return VideoConductor(stack.api_url, region=stack.region, credentials=credentials)

@@ -1,7 +1,9 @@
-"""Exit codes, and the one place where errors become them."""
+"""Exit codes, and how errors become them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -43,6 +45,16 @@ def counted(clips: int) -> int:
     return min(clips, MOST_COUNTED)
 
 
+@contextmanager
+def ended_in_words(beyond: int = 0) -> Iterator[None]:
+    """Expected errors end in words on stderr and their exit code, which `beyond` is added to."""
+    try:
+        yield
+    except EXPECTED as problem:
+        typer.echo(str(problem), err=True)
+        raise typer.Exit(beyond + EXIT_CODES[type(problem)]) from problem
+
+
 class Counted(TyperCommand):
     """A command whose exit code is a count: its errors end with codes beyond every count."""
 
@@ -56,8 +68,5 @@ class Counted(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        try:
+        with ended_in_words(BEYOND_COUNTING):
             return super().invoke(ctx)
-        except EXPECTED as problem:
-            typer.echo(str(problem), err=True)
-            raise typer.Exit(BEYOND_COUNTING + EXIT_CODES[type(problem)]) from problem

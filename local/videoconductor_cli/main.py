@@ -1,4 +1,4 @@
-"""The command `videoconductor`: the commands, and how their errors become exit codes."""
+"""The command `videoconductor`: the commands there are."""
 
 from __future__ import annotations
 
@@ -25,18 +25,15 @@ from videoconductor_cli.commands import (
     token,
     webhook,
 )
-from videoconductor_cli.exits import EXIT_CODES, EXPECTED, Counted
+from videoconductor_cli.exits import Counted, ended_in_words
 
 
 class Commands(TyperGroup):
     """Expected errors end in words on stderr and an exit code, never in a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with ended_in_words():
             return super().invoke(ctx)
-        except EXPECTED as problem:
-            typer.echo(str(problem), err=True)
-            raise typer.Exit(EXIT_CODES[type(problem)]) from problem
 
 
 app = typer.Typer(
@@ -64,8 +61,8 @@ app.command()(resolve.retry)
 app.command()(resolve.resume)
 app.command()(resolve.abandon)
 app.add_typer(token.app, name="token")
-local.app.command()(invoke.invoke)
 app.add_typer(webhook.app, name="webhook")
+local.app.command()(invoke.invoke)
 app.add_typer(local.app, name="local")
 app.command(add_help_option=False, context_settings=simulator.PASSED_ON)(simulator.simulator)
 

@@ -104,18 +104,10 @@ def find(secret: str | None, data_folder: Path | None) -> TokenBook:
 
 
 def _local(data_folder: Path) -> TokenBook:
-    from local_stack import connect
-    from local_stack.clients import client_factory
+    from local_stack.clients import clients_of
 
-    running = connect(data_folder)
-    if running is None or not running.tokens_secret:
-        raise NoAnswer(
-            "no local stack is running: start it with `videoconductor local up`, "
-            "or name a deployed stack's secret with --secret ARN"
-        )
-    keys = running.access_key_id, running.secret_access_key
-    clients = client_factory(running.aws_endpoint_url, running.region, *keys)
-    return TokenBook(clients("secretsmanager"), running.tokens_secret)
+    running = address.running(data_folder, "name a deployed stack's secret with --secret ARN")
+    return TokenBook(clients_of(running)("secretsmanager"), running.tokens_secret)
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from videoconductor_cli.errors import BadInput, NoAnswer
 
 Clients = Callable[[str], Any]
 
-LOCAL_STACK = "videoconductor"
 HIDDEN_SECONDS = 60  # from other readers, while one looks
 BATCH = 10
 MOST_LISTED = 1000
@@ -129,18 +128,11 @@ def find(stack: str | None, data_folder: Path | None) -> WebhookDesk:
 
 
 def _local(data_folder: Path) -> WebhookDesk:
-    from local_stack import connect
-    from local_stack.clients import client_factory
+    from local_stack.clients import clients_of
+    from local_stack.deployment import STACK
 
-    running = connect(data_folder)
-    if running is None:
-        raise NoAnswer(
-            "no local stack is running: start it with `videoconductor local up`, "
-            "or name a deployed stack with --stack NAME"
-        )
-    keys = running.access_key_id, running.secret_access_key
-    clients = client_factory(running.aws_endpoint_url, running.region, *keys)
-    return WebhookDesk(clients, LOCAL_STACK)
+    running = address.running(data_folder, "name a deployed stack with --stack NAME")
+    return WebhookDesk(clients_of(running), STACK)
 
 
 @contextmanager

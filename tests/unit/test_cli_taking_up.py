@@ -31,7 +31,7 @@ def invoked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     resource = {"StackResourceDetail": {"PhysicalResourceId": "physical"}}
     clients = SimpleNamespace(invoke=invoke, describe_stack_resource=lambda **_: resource)
-    monkeypatch.setattr(sweeping, "client_factory", lambda *_: lambda name: clients)
+    monkeypatch.setattr(sweeping, "clients_of", lambda _: lambda name: clients)
     return sent
 
 
@@ -53,6 +53,6 @@ def test_a_sweep_that_fails_is_told_by_its_error(monkeypatch: pytest.MonkeyPatch
     told = {"Payload": io.BytesIO(b'{"errorType": "ManifestUnavailable"}'), "FunctionError": "x"}
     resource = {"StackResourceDetail": {"PhysicalResourceId": "physical"}}
     clients = SimpleNamespace(invoke=lambda **_: told, describe_stack_resource=lambda **_: resource)
-    monkeypatch.setattr(sweeping, "client_factory", lambda *_: lambda name: clients)
+    monkeypatch.setattr(sweeping, "clients_of", lambda _: lambda name: clients)
     with pytest.raises(LocalStackError, match="ManifestUnavailable"):
         sweeping.sweep(running(None), may_post=True)

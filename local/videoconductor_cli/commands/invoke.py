@@ -13,7 +13,7 @@ import typer
 
 from videoconductor_cli import address, options
 from videoconductor_cli.commands.local import local_stack_problems
-from videoconductor_cli.errors import BadInput, NoAnswer, NoClip
+from videoconductor_cli.errors import BadInput, NoClip
 
 if TYPE_CHECKING:
     from local_stack import Endpoints
@@ -45,12 +45,11 @@ def invoke(
     project = address.project()
     with local_stack_problems():
         template = read_template(project / "template.yaml")
-    names = invocation.functions(template)
-    if function not in names:
-        raise BadInput(f"no function is called {function!r}; choose one of: {', '.join(names)}")
-    is_sample = event is None or event.resolve() == samples.path(project, function).resolve()
-    given = None if event is None or is_sample else read(event)
-    with local_stack_problems():
+        names = invocation.functions(template)
+        if function not in names:
+            raise BadInput(f"no function is called {function!r}; choose one of: {', '.join(names)}")
+        is_sample = event is None or event.resolve() == samples.path(project, function).resolve()
+        given = None if event is None or is_sample else read(event)
         in_container = sam is not None and containers.is_possible()
         if sam is not None and not in_container:
             showing.say("no Docker here: the function runs as a process of this machine")
@@ -94,11 +93,7 @@ def passing(project: Path) -> Iterator[Endpoints]:
 @contextmanager
 def lasting(data_folder: Path | None) -> Iterator[Endpoints]:
     """The local stack that runs. Raises NoAnswer, and BadInput for one that pays."""
-    from local_stack import connect
-
-    running = connect(address.stack_folder(data_folder))
-    if running is None:
-        raise NoAnswer("no local stack is running: start it with `videoconductor local up`")
+    running = address.running(address.stack_folder(data_folder))
     if running.simulator_origin is None:
         raise BadInput(
             "the local stack uses the real xAI, whose key is handed to no single function: "
