@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-# What a test on a stack of another kind has in its name; all others share one.
+# What a test on a stack of another kind has in its name. All others share one, or a second one of
+# the same kind, so that no process is busy with stacks long after the others are done.
 STACKS = {
     "guarded": ("test_access.py", "least_privilege"),
     "own": ("test_crashes.py", "stack_killed"),
+    "second": ("test_clip.py", "test_samples.py", "test_money.py"),
 }
 
 

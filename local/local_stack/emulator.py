@@ -18,7 +18,7 @@ from hypercorn.config import Config
 from local_stack.durable import durable
 from local_stack.endpoints import ALIVE_PATH
 from local_stack.guard import App, Message, Receive, Send, answer, guarded
-from local_stack.queueing import queued
+from local_stack.queueing import in_turn, queued
 
 API_PATH = "/_aws/execute-api/"
 
@@ -41,12 +41,15 @@ def emulator(folder: str, port: int) -> App:
     """ministack as this project runs it; imported here because it reads its environment then."""
     from ministack import app as ministack  # type: ignore[import-untyped]
     from ministack.core.persistence import save_all  # type: ignore[import-untyped]
+    from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
     from local_stack.snapshot import save_tables
 
     def save_everything() -> None:
         save_all(ministack._build_persistence_save_dict())
 
+    execute = lambda_svc._execute_function_with_config_scope
+    lambda_svc._execute_function_with_config_scope = in_turn(execute)
     app = durable(ministack.app, save_tables, save_everything)
     if ministack.AUTH:
         from ministack.core import iam_actions  # type: ignore[import-untyped]
@@ -99,7 +102,7 @@ def has_own_door(method: str, path: str) -> bool:
     if not path.startswith(API_PATH):
         return False
     from ministack import app as ministack
-    from ministack.services import apigateway  # type: ignore[import-untyped]
+    from ministack.services import apigateway
 
     parsed = ministack._parse_execute_api_url("", path)
     if parsed is None:

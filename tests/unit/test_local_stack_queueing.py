@@ -1,8 +1,10 @@
 """The local stack's queue before its functions."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
-from local_stack.queueing import queued
+from local_stack.queueing import in_turn, queued
 
 PATH = "/api"
 
@@ -39,3 +41,25 @@ def test_what_is_asked_of_aws_itself_and_what_waits_for_a_render_take_no_turn():
     of_functions = [scope(number, "/table") for number in range(10)]
     waiting = [scope(number, query=b"wait=20") for number in range(10)]
     assert most_at_once([*of_functions, *waiting], 1) == 20
+
+
+def test_of_the_functions_of_states_and_events_only_so_many_run_at_a_time():
+    under_way, most, gate = [], [], threading.Event()
+
+    def execute(function, event):
+        under_way.append(event)
+        most.append(len(under_way))
+        gate.wait(0.02)
+        under_way.remove(event)
+        return function
+
+    def many(events):
+        most.clear()
+        with ThreadPoolExecutor(12) as pool:
+            assert set(pool.map(lambda event: waiting("f", event), events)) == {"f"}
+        return max(most)
+
+    waiting = in_turn(execute, 3)
+    assert many([{"status": "planned", "number": n} for n in range(12)]) == 3
+    # A request to the API may wait for what these do.
+    assert many([{"requestContext": {}, "number": n} for n in range(12)]) > 3
