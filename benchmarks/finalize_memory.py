@@ -74,13 +74,17 @@ def measure(source: str, s3: str) -> None:
         manifest: Any = SimpleNamespace(
             read=lambda render_id: kept["render"], update=update, publish=lambda entry, order: None
         )
-        events: Any = SimpleNamespace(publish=lambda status, detail: None)
+        events: Any = SimpleNamespace(publish=lambda status, detail, beside: frozenset())
+        watch: Any = SimpleNamespace(
+            untold=lambda record: (), reason_to_stop=lambda record, drifts: None
+        )
         return workflow.finalize(
             render,
             manifest,
             library,
             downloads,
             events,
+            watch,
             workflow.Pace(),
             lambda: datetime.now(UTC),
         )

@@ -26,7 +26,7 @@ def take_in() -> Response[str]:
 
 @app.post("/v1/films/.+/resume")
 def resume() -> Response[str]:
-    return door.answer(views.film_run(wiring.director().resume(*_run())))
+    return _shown(wiring.director().resume(*_run()))
 
 
 @app.post("/v1/films/.+/cancel")
@@ -36,15 +36,14 @@ def cancel() -> Response[str]:
 
 @app.post("/v1/films/.+/redeliver")
 def redeliver() -> Response[str]:
-    return door.answer(views.film_run(wiring.redelivered(*_run())))
+    return _shown(wiring.redelivered(*_run()))
 
 
 @app.post("/v1/films/.+/retry")
 def retry() -> Response[str]:
     asked = door.film(app), *door.film_retry(app), door.caller(app), door.key(app)
     wanted = intake.retrial(door.body_text(app, default="{}"))
-    director, may_charge_twice = wiring.director(), wanted.may_charge_twice
-    return _accepted(*director.retry(*asked, may_charge_twice=may_charge_twice))
+    return _accepted(*wiring.director().retry(*asked, may_charge_twice=wanted.may_charge_twice))
 
 
 @app.post("/v1/films/.+/remaster")
@@ -56,6 +55,10 @@ def remaster() -> Response[str]:
 def _run() -> tuple[str, str | None]:
     door.takes(app, "run")
     return door.film(app), door.query(app, "run")
+
+
+def _shown(run: FilmRun) -> Response[str]:
+    return door.answer(views.film_run(run, wiring.standings([run])))
 
 
 def _accepted(run: FilmRun, clips: tuple[FilmClip, ...]) -> Response[str]:

@@ -13,6 +13,7 @@ def handler(render: Render) -> Render:
         wiring.library(),
         wiring.downloads(),
         wiring.events(),
+        wiring.watch(),
         wiring.pace(),
         wiring.now,
     )

@@ -1,4 +1,4 @@
-"""Door: `POST /v1/plan` says what a clip request or a script would become, and at what cost."""
+"""Door: what a clip request or a script would become, and what it costs: plans and quotes."""
 
 from typing import Any
 
@@ -18,6 +18,15 @@ def plan() -> Response[str]:
     door.takes(app)
     film, clip = wiring.conductor().plan(intake.clip_request(text))
     return door.answer(views.planned(film, [clip]))
+
+
+@app.post("/v1/quotes")
+def quote() -> Response[str]:
+    text = door.body_text(app)
+    if intake.is_script(text):
+        return door.answer(views.quote(wiring.director().quote(text, door.film_order(app))))
+    door.takes(app)
+    return door.answer(views.quote(wiring.conductor().quote(intake.clip_request(text))))
 
 
 @door.logger.inject_lambda_context(clear_state=True)

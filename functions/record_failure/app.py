@@ -8,5 +8,10 @@ from videoconductor.task import task
 @task
 def handler(render: Render) -> Render:
     return workflow.record_failure(
-        render, wiring.manifest(), wiring.events(), wiring.pace(), wiring.now
+        render,
+        wiring.manifest(),
+        wiring.events(),
+        wiring.watch(),
+        wiring.pace(),
+        wiring.now,
     )

@@ -23,9 +23,15 @@ def attach(render_id: str) -> Response[str]:
 
 @app.post("/v1/videos/<render_id>/retry")
 def retry(render_id: str) -> Response[str]:
-    wanted = intake.retrial(door.body_text(app, default="{}"))
-    may_charge_twice = wanted.may_charge_twice
-    return _answer(wiring.conductor().retry(render_id, may_charge_twice=may_charge_twice))
+    wanted = intake.render_retrial(door.body_text(app, default="{}"))
+    return _answer(
+        wiring.conductor().retry(
+            render_id,
+            caller=door.caller(app),
+            may_charge_twice=wanted.may_charge_twice,
+            max_cost_usd=wanted.max_cost_usd,
+        )
+    )
 
 
 @app.post("/v1/videos/<render_id>/resume")
@@ -46,7 +52,8 @@ def redeliver(render_id: str) -> Response[str]:
 
 
 def _answer(render: Render) -> Response[str]:
-    return door.answer(views.detail(render, wiring.presigned_url, wiring.callback(render)))
+    told, standings = wiring.callback(render), wiring.standings()
+    return door.answer(views.detail(render, wiring.presigned_url, told, standings))
 
 
 @door.logger.inject_lambda_context(clear_state=True)

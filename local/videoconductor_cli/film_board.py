@@ -67,6 +67,8 @@ def total(film: Document) -> str:
     estimate = f"est. {showing.usd(film['estimatedCostUsd'])}"
     billed = film["costUsd"]
     money = estimate if billed is None else f"cost {showing.usd(billed)} ({estimate})"
+    if spending := showing.spending(film.get("spending")):
+        money = f"{spending} ({estimate})"
     return f"film {film['filmId']}: {', '.join(parts)}  {money}  {showing.clock(elapsed(film))}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from videoconductor_cli import film_board, showing
-from videoconductor_cli.outcome import WAYS_OUT
+from videoconductor_cli.outcome import ON_MONEY, WAYS_OUT
 from videoconductor_cli.showing import Document
 
 MOST_LINES = 40  # clips that are listed one by one
@@ -57,6 +57,8 @@ def conclude(film: Document, accepted: Document) -> None:
     if len(clips) > MOST_LINES < len(missing):
         showing.give(f"… and {len(missing) - MOST_LINES} more that are not there")
     showing.give(film_board.total(film))
+    if spending := showing.spending(film.get("filmSpending")):
+        showing.give(f"the film in all: {spending}")
     if film["resultKey"]:
         showing.give(f"key: {film['resultKey']}")
 
@@ -73,8 +75,16 @@ def complain(film: Document, again: str) -> None:
         statuses = Counter(str(clip["status"]) for clip in missing[MOST_WRONG:])
         words = ", ".join(f"{number} {status}" for status, number in sorted(statuses.items()))
         showing.say(f"… and {len(missing) - MOST_WRONG} more clips: {words}")
-    if any(clip["status"] in film_board.FAILED for clip in missing):
-        showing.say(f"A new run pays for what failed and for what has changed:\n  {again}")
+    failed = [clip for clip in missing if clip["status"] in film_board.FAILED]
+    if failed:
+        is_short = all((clip["error"] or {}).get("error") in ON_MONEY for clip in failed)
+        first = "Once there is room, a" if is_short else "A"
+        showing.say(f"{first} new run pays for what failed and for what has changed:\n  {again}")
+
+
+def reached_its_limit(film: Document) -> bool:
+    """Whether the run's own limit kept a clip from being sent: the same run again would as well."""
+    return any((clip["error"] or {}).get("code") == "cap:run" for clip in absent(film))
 
 
 def why_not(clip: Document) -> list[str]:

@@ -9,6 +9,8 @@ from typer.core import TyperGroup
 
 from videoconductor_cli.commands import (
     browse,
+    budget,
+    costs,
     demo,
     film,
     films,
@@ -20,6 +22,7 @@ from videoconductor_cli.commands import (
     mcp,
     openapi,
     plan,
+    quote,
     resolve,
     simulator,
     token,
@@ -53,6 +56,7 @@ app.command("list")(browse.renders)
 app.add_typer(manifest.app, name="manifest")
 app.command()(mcp.mcp)
 app.command()(plan.plan)
+app.command()(quote.quote)
 app.command()(openapi.openapi)
 app.command("film-cancel")(films.film_cancel)
 app.command()(resolve.cancel)
@@ -60,6 +64,8 @@ app.command()(resolve.attach)
 app.command()(resolve.retry)
 app.command()(resolve.resume)
 app.command()(resolve.abandon)
+app.add_typer(budget.app, name="budget")
+app.command()(costs.costs)
 app.add_typer(token.app, name="token")
 app.add_typer(webhook.app, name="webhook")
 local.app.command()(invoke.invoke)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from videoconductor_cli.errors import BadInput
+
+MAX_USD = 1_000_000
 
 Api = Annotated[
     str | None,
@@ -66,6 +71,58 @@ Film = Annotated[
     str | None,
     typer.Option("--film", "--pipeline-request-id", help="Film the clip belongs to."),
 ]
+QuoteId = Annotated[
+    str | None,
+    typer.Option("--quote-id", help="Agree to what `quote` said this costs, and no more."),
+]
+Request = Annotated[
+    str | None,
+    typer.Argument(metavar="[REQUEST.json]", help="Clip request or script; - reads stdin."),
+]
+Prompt = Annotated[str | None, typer.Option(help="What the clip should show.")]
+AnySource = Annotated[
+    str | None,
+    typer.Option(
+        "--source-video",
+        "--source-url",
+        metavar="URL",
+        help="Clip to edit, extend or remaster; `manifest` as in film.",
+    ),
+]
+ClipIds = Annotated[
+    list[str] | None,
+    typer.Option("--clip-id", "--clip", help="Name of the clip; clips of a script may be several."),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Make and pay for what is there already, too.")
+]
+
+
+def refuse_empty(option: str, held: str | None) -> None:
+    """Refuse what a shell makes of a variable that is not set. Raises BadInput."""
+    if held is not None and not held.strip():
+        raise BadInput(f"{option} is empty: give one, or leave the option out")
+
+
+def us_dollars(text: str | float) -> float:
+    """An amount as somebody typed it. Raises BadParameter."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    is_negative = math.copysign(1, found) < 0
+    if math.isnan(found) or is_negative or found > MAX_USD:
+        words = f"{text!r} must be a number of US dollars from 0 to {MAX_USD:,}"
+        raise typer.BadParameter(words)
+    return found
+
+
 MaxCostUsd = Annotated[
-    float | None, typer.Option("--max-cost-usd", min=0, help="Refuse if the estimate is more.")
+    float | None,
+    typer.Option(
+        "--max-cost-usd",
+        metavar="N",
+        parser=us_dollars,
+        help="Refuse if the estimate is more.",
+    ),
 ]

@@ -26,6 +26,7 @@ WAYS_OUT = {
         "abandon {id}",
     ),
 }
+ON_MONEY = frozenset({"BudgetExceeded", "SpendingStopped", "Unpriced"})
 
 
 def folder(download: bool, to: Path | None) -> Path | None:
@@ -74,6 +75,9 @@ def why_not(render: Mapping[str, Any]) -> str:
 
 def _ways_out(render: Mapping[str, Any]) -> tuple[str, ...]:
     status = render["status"]
+    # What a cap refused is refused again until somebody does what the advice says.
+    if status == "failed" and (render["error"] or {}).get("error") in ON_MONEY:
+        return ()
     if status == "failed" and render["result"]["video"] is not None:
         return ("attach {id}",)
     if status == "failed" and _may_have_been_paid(render):
@@ -89,6 +93,8 @@ def _may_have_been_paid(render: Mapping[str, Any]) -> bool:
 
 
 def _cost(render: Mapping[str, Any]) -> str:
+    cost = f"cost {showing.usd(render['costUsd'])}"
     if render["costUsd"] is None:
-        return f"cost not reported (estimate {showing.usd(render['estimatedCostUsd'])})"
-    return f"cost {showing.usd(render['costUsd'])}"
+        cost = f"cost not reported (estimate {showing.usd(render['estimatedCostUsd'])})"
+    spending = showing.spending(render.get("spending"))
+    return f"{cost}, {spending}" if spending else cost

@@ -28,6 +28,7 @@ WIRE_NAMES = {
     "clip_id": "clipId",
     "film": "pipelineRequestId",
     "max_cost_usd": "maxCostUsd",
+    "quote_id": "quoteId",
 }
 IMAGES = frozenset({"image", "last_frame", "reference"})
 

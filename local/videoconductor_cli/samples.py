@@ -21,11 +21,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from local_stack.clients import client_factory
+from local_stack.clients import clients_of
 from local_stack.loopback import body, serving
-from videoconductor import tokens
+from videoconductor import tokens, wiring
 from videoconductor.clip import Clip, Delivery, FilmClip, FilmRun, Inbox, Render, Status, Turn
-from videoconductor.errors import RenderExists
 from videoconductor.library import Library
 from videoconductor.manifest import Manifest
 
@@ -66,13 +65,8 @@ class Stage:
     def __init__(self, project: Path, endpoints: Endpoints) -> None:
         self._project = project
         self._endpoints = endpoints
-        self.client = client_factory(
-            endpoints.aws_endpoint_url,
-            endpoints.region,
-            endpoints.access_key_id,
-            endpoints.secret_access_key,
-        )
-        self.manifest = Manifest(endpoints.table, self.client("dynamodb"))
+        self.client = clients_of(endpoints)
+        self.manifest = Manifest(endpoints.table, self.client("dynamodb"), wiring.now)
         self.library = Library(endpoints.bucket, self.client("s3"), PREFIX)
         self._open = ExitStack()
 
@@ -99,13 +93,10 @@ class Stage:
 
     def keep(self, render: Render) -> None:
         """Put a render on record, whatever stood there."""
-        try:
-            self.manifest.create(render)
-        except RenderExists:
-            self.manifest.update(
-                render.render_id,
-                lambda latest: render.model_copy(update={"version": latest.version}),
-            )
+        key = {"pk": {"S": f"RENDER#{render.render_id}"}, "sk": {"S": "RENDER"}}
+        # Taken away and made anew: a record is never written back to before it spent something.
+        self.client("dynamodb").delete_item(TableName=self._endpoints.table, Key=key)
+        self.manifest.create(render)
 
     @property
     def bucket(self) -> str:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ Show = Callable[[Document], None]
 
 # How far a render is when the provider reports no progress.
 FLOORS = {"planned": 0, "framing": 0, "rendering": 2, "rendered": 98, "finalized": 100}
+AT_REST = frozenset(
+    {"finalized", "failed", "cancelled", "submit_unknown", "stalled", "finished", "incomplete"}
+)
 NAME = "videoconductor"
 UNFOLDED = 500  # columns
 LONGEST_CELL = 80  # characters of a text that may be long
@@ -76,7 +80,9 @@ def estimate(document: Document) -> list[str]:
         f"at ${line['unitUsd']:g} = {usd(line['amountUsd'])}"
         for line in document["lines"]
     ]
-    return [*lines, f"  estimate: {usd(document['totalUsd'])} (prices of {document['asOf']})"]
+    most = document["totalUsd"]
+    total = between(document.get("leastUsd", most), most)  # an older API says the most only
+    return [*lines, f"  estimate: {total} (prices of {document['asOf']})"]
 
 
 def described(document: Document) -> str:
@@ -105,6 +111,7 @@ def detail(render: Document) -> list[str]:
         "attempts": str(len(render["attempts"])),
         "estimate": usd(render["estimatedCostUsd"]),
         "cost": usd(render["costUsd"]),
+        "money": spending(render.get("spending")),
         "key": video.get("key"),
         "sha256": video.get("sha256"),
         "url": video.get("url"),
@@ -131,10 +138,45 @@ def usd(amount: float | None) -> str:
     return "" if amount is None else f"${amount:.3f}"
 
 
+def exact(amount: float | None, places: int = 2) -> str:
+    """Dollars to the last digit, and to so many places at least."""
+    if amount is None:
+        return ""
+    whole, _, rest = f"{Decimal(str(amount)):,.10f}".partition(".")
+    return f"${whole}.{rest.rstrip('0').ljust(places, '0')}"
+
+
+def between(least: float, most: float) -> str:
+    """What something costs: the most, after the least where that is less."""
+    return usd(most) if least == most else f"{usd(least)} to {usd(most)}"
+
+
 def cost(document: Document) -> str:
-    """What a render or clip was billed, or `~` and its estimate."""
-    billed = document["costUsd"]
-    return usd(billed) if billed is not None else f"~{usd(document['estimatedCostUsd'])}"
+    """What a render, clip or run came to, with `~` where that is an estimate.
+
+    What it may cost is told only while nothing is decided.
+    """
+    billed, known = document["costUsd"], document.get("spending") or document
+    spent, held = known.get("spentUsd"), known.get("reservedUsd")
+    if billed is not None and not spent:
+        return usd(billed)
+    if spent is None or not (spent or held or document["status"] in AT_REST):
+        return f"~{usd(document['estimatedCostUsd'])}"
+    return usd(spent) if billed is not None or not spent else f"~{usd(spent)}"
+
+
+def spending(found: Document | None) -> str:
+    """Cost so far, reserved and cap, in a line; nothing where there is neither of the last two."""
+    if not found or (found["capUsd"] is None and not found["reservedUsd"]):
+        return ""
+    of = "" if found["capUsd"] is None else f" of {exact(found['capUsd'], 3)}"
+    return f"spent {usd(found['spentUsd'])}, reserved {usd(found['reservedUsd'])}{of}"
+
+
+def reserved(document: Document) -> str:
+    """What a row of a list says beside its cost: what is held, if anything is."""
+    held = document.get("reservedUsd") or (document.get("spending") or {}).get("reservedUsd")
+    return f", {usd(held)} reserved" if held else ""
 
 
 @contextmanager
@@ -199,8 +241,9 @@ def _words(render: Document) -> str:
     progress = render["progress"] or 0
     if render["status"] == "rendering" and 0 < progress < 100:
         words.append(f"~{clock(seconds * (100 - progress) / progress)} left")
-    cost, guess = render["costUsd"], render["estimatedCostUsd"]
-    words.append(f"cost {usd(cost)}" if cost is not None else f"est. {usd(guess)}")
+    found = cost(render)
+    is_guess = found == f"~{usd(render['estimatedCostUsd'])}"
+    words.append(f"{'est.' if is_guess else 'cost'} {found.lstrip('~')}{reserved(render)}")
     return "  ".join(words)
 
 

@@ -11,6 +11,7 @@ from xai_simulator.scenarios import Markers
 
 Operation = Literal["generate", "edit", "extend", "image", "image_edit"]
 TICKS_PER_DOLLAR = 10**10
+UNLISTED = Decimal("0.05")  # dollars for a second or an image of a model without a price
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class VideoOrder(Order):
         prices = self.row.prices
         images = len(self.further_images) + (self.image is not None)
         dollars = (
-            Decimal(str(seconds)) * prices.per_second[resolution]
+            Decimal(str(seconds)) * prices.per_second.get(resolution, UNLISTED)
             + images * prices.per_input_image
             + Decimal(str(input_seconds)) * prices.per_input_second
         )
@@ -76,6 +77,7 @@ class ImageOrder(Order):
     def ticks(self) -> int:
         """What this costs, in 10^-10 dollars; a quality that has no price costs the dearest."""
         prices = self.row.prices.per_image
-        each = prices.get(self.quality) or prices.get("default") or max(prices.values())
+        dearest = max(prices.values(), default=UNLISTED)
+        each = prices.get(self.quality) or prices.get("default") or dearest
         dollars = self.count * each + len(self.images) * self.row.prices.per_input_image
         return round(dollars * Decimal(str(self.price_factor)) * TICKS_PER_DOLLAR)

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.e2e
 ANSWERS: dict[str, dict[str, Any] | None] = {
     "authorize": {"isAuthorized": True},
     "browse": {"statusCode": 200},
+    "budget": {"statusCode": 200},
     "call_back": {"batchItemFailures": []},
     "conclude": {"status": "finished", "done": 1},
     "describe": {"statusCode": 200},

@@ -23,7 +23,9 @@ MACHINES = {"render_clip": MACHINE, "render_film": FILM_MACHINE, "a turn": TURN}
 
 PURE = {
     "__init__",
+    "accounts",
     "asking",
+    "budgets",
     "bus",
     "answers",
     "client.asking",
@@ -35,6 +37,7 @@ PURE = {
     "copying",
     "details",
     "director",
+    "drift",
     "entrance",
     "errors",
     "existing",
@@ -43,9 +46,11 @@ PURE = {
     "inbox",
     "inputs",
     "intake",
+    "ledger",
     "listing",
     "models",
     "mp4",
+    "orchestration",
     "outbox",
     "openapi",
     "openapi.examples",
@@ -68,6 +73,7 @@ PURE = {
     "pricing",
     "providers",
     "quality",
+    "quotes",
     "reading",
     "remastering",
     "reports",
@@ -79,6 +85,8 @@ PURE = {
     "script.films",
     "script.reading",
     "script.schema",
+    "spending",
+    "statements",
     "sweeping",
     "tokens",
     "tools",
@@ -86,6 +94,7 @@ PURE = {
     "tools.catalog",
     "tools.desk",
     "tools.wording",
+    "treasurer",
     "views",
     "waiting",
     "webhooks",
@@ -99,6 +108,7 @@ PURE = {
 }
 EDGES = {
     "addresses",
+    "books",
     "client.calls",
     "client.files",
     "download",
@@ -642,6 +652,20 @@ def allowed(resource: str) -> dict[str, list[str]]:
     return found
 
 
+def test_who_takes_permits_and_settles_them_may_write_the_counters_and_nobody_else_may():
+    def roles(action: str) -> set[str]:
+        return {
+            name
+            for name, resource in TEMPLATE["Resources"].items()
+            if "Policies" in resource.get("Properties", {}) and action in allowed(name)
+        }
+
+    # A permit is given if the caps are as they were; what is settled is settled whatever they are.
+    takers = {"FirstFrameFunction", "StartFunction"}
+    assert roles("dynamodb:ConditionCheckItem") == takers
+    assert roles("dynamodb:UpdateItem") == takers | {"PollFunction", "RecordFailureFunction"}
+
+
 STATES_ARN = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
 FILM_NAME = "${AWS::StackName}-render-film"
 
@@ -780,3 +804,28 @@ def test_the_machines_are_control_flow_only():
         "Name.$": "$.name",
         "Input.$": "$.render",
     }
+
+
+def test_the_doc_says_what_each_function_may_do_with_the_table():
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    section = text.split("## Who may do what", 1)[1].split("\n## ", 1)[0]
+    told = {
+        row[0]: {word.strip() for word in row[1].split(",")} - {""}
+        for line in section.splitlines()[4:]
+        if len(row := [cell.strip() for cell in line.split("|")[1:]]) > 1
+    }
+    names = {
+        "GetItem": "get",
+        "PutItem": "put",
+        "UpdateItem": "update",
+        "Query": "query",
+        "BatchGetItem": "batch get",
+        "ConditionCheckItem": "condition check",
+    }
+    found = {}
+    for name, resource in TEMPLATE["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name.removesuffix("Function")).lower()
+            actions = re.findall(r"dynamodb:(\w+)", json.dumps(resource["Properties"]))
+            found[snake] = {names[action] for action in actions}
+    assert told == found

@@ -13,8 +13,12 @@ from typer.core import TyperGroup
 
 from tests.workflow.conftest import Cloud, definition
 from videoconductor import (
+    accounts,
+    answers,
+    budgets,
     compatible,
     details,
+    drift,
     entrance,
     errors,
     events,
@@ -22,11 +26,14 @@ from videoconductor import (
     listing,
     manifest,
     planning,
+    quotes,
     reports,
     script,
     views,
     wiring,
 )
+from videoconductor.books import Tally
+from videoconductor.budgets import Caps
 from videoconductor.clip import (
     Clip,
     ClipRequest,
@@ -41,8 +48,10 @@ from videoconductor.clip import (
     Status,
     Turn,
 )
+from videoconductor.ledger import Counter
 from videoconductor.listing import Page
 from videoconductor.providers import xai
+from videoconductor.spending import Standings
 from videoconductor.tools import catalog
 from videoconductor_cli.main import app
 
@@ -165,7 +174,12 @@ def run() -> FilmRun:
         request_key="q",
         status="incomplete",
         missing=(missing,),
+        spent_usd=Decimal("0.3"),
+        reserved_usd=Decimal(0),
     )
+
+
+LOOKED_UP = Standings(tallies={Counter("film", "nightclub"): Tally()})
 
 
 def routes() -> set[str]:
@@ -274,7 +288,7 @@ def test_the_table_of_states_holds_the_states_there_are_with_their_functions(hea
 def test_the_table_s_items_are_those_that_the_manifest_knows():
     known = re.findall(r"^\| `(.+?)` +\| `(.+?)` ", manifest.__doc__ or "", re.MULTILINE)
     text = section(read("docs/architecture.md"), "What is stored")
-    shown = re.findall(r"^\| `([A-Z]+#[^`]+)` \| `([^`]+)` ", text, re.MULTILINE)
+    shown = re.findall(r"^\| `([A-Z]+(?:#[^`]+)?)` \| `([^`]+)` ", text, re.MULTILINE)
     kinds = [[part.partition("#")[0] for part in row] for row in known]
     assert len(known) > 3
     assert [[part.partition("#")[0] for part in row] for row in shown] == kinds
@@ -324,7 +338,7 @@ def test_every_module_of_the_package_is_in_the_architecture():
 
 def test_the_routes_in_the_table_and_the_headings_are_the_template_s():
     text = read("docs/http-api.md")
-    headings = set(re.findall(r"^#+ `((?:ANY|GET|POST) [^`]+)`$", text, re.MULTILINE))
+    headings = set(re.findall(r"^#+ `((?:ANY|GET|PATCH|POST) [^`]+)`$", text, re.MULTILINE))
     assert set(rows(text)) & {*routes(), *headings} == routes()
     assert headings == routes()
 
@@ -360,6 +374,10 @@ def test_the_plan_and_the_presets_shown_have_the_fields_of_the_answers_given():
     made = planning.plan(ClipRequest(prompt="x", first_frame_prompt="y"), MODES, MODELS)
     given = views.planned("nightclub", [planning.PlannedClip("opener", made, ())])
     assert bare_keys(plan) == bare_keys(given)
+    [quoted] = json_in(section(text, "`POST /v1/quotes`"))
+    clip = planning.PlannedClip("opener", made, ())
+    quote = quotes.quote("nightclub", [clip], "0" * 64, MODELS, run().requested_at)
+    assert bare_keys(quoted) == bare_keys(views.quote(quote))
     [models] = json_in(section(text, "`GET /v1/models`"))
     assert bare_keys(models) == bare_keys(views.models(MODELS))
     [modes] = json_in(section(text, "`GET /v1/quality-modes`"))
@@ -382,7 +400,8 @@ def test_the_film_s_answers_shown_have_the_fields_of_the_answers_given():
     assert bare_keys(accepted) == bare_keys(views.film_accepted(run(), [film_clip()]))
     [detail] = json_in(section(text, "`GET /v1/films/{film}`"))
     render = sample("record_failure").having(run().requested_at, "failed", failure=FAILURE)
-    given = views.film_detail(run(), [film_clip()], {film_clip().render_id: render})
+    renders = {film_clip().render_id: render}
+    given = views.film_detail(run(), [film_clip()], renders, None, LOOKED_UP)
     assert bare_keys(detail) == bare_keys(given)
     [page] = json_in(section(text, "`GET /v1/films`"))
     assert bare_keys(page) == bare_keys(views.film_page(Page((run(),), None)))
@@ -413,6 +432,24 @@ def test_a_manifest_taken_in_is_answered_as_shown():
     assert set(shown) == {"filmId", "imported", "kept", "warnings"}
 
 
+def test_the_answers_about_money_shown_are_such_answers():
+    text = read("docs/http-api.md")
+    [budget] = json_in(section(text, "`GET /v1/budget`"))
+    answers.Budget.model_validate(budget)
+    [change] = json_in(section(text, "`PATCH /v1/budget`"))
+    assert accounts.caps_change(json.dumps(change)).put_over(Caps()).films["nightclub"] == 5
+    fields = set(accounts.NewCaps.model_fields)
+    assert set(rows(section(text, "`PATCH /v1/budget`"))) == fields
+    costs = section(text, "`GET /v1/costs`")
+    told, checked = json_in(costs)
+    answers.Costs.model_validate(told)
+    answers.CostCheck.model_validate(checked)
+    table = rows(costs)
+    assert set(table) == {*accounts.FIELDS, "format"}
+    assert re.findall(r"`(\w+)`", table["by"][1]) == list(accounts.BY)
+    assert set(budgets.SCOPES) == set(rows(section(read("docs/money.md"), "Caps")))
+
+
 def test_the_manifest_shown_has_the_fields_of_a_manifest():
     [shown] = json_in(section(read("docs/http-api.md"), "`GET /v1/films/{film}/manifest`"))
     render = finalized()
@@ -435,7 +472,8 @@ def test_the_manifest_shown_has_the_fields_of_a_manifest():
         updated_at=render.created_at,
     )
     remaster = entry.model_copy(update={"id": "a::b", "remaster_from_request_id": "r"})
-    given = views.manifest("nightclub", [entry, remaster], [run()], lambda uri: uri)
+    found = [entry, remaster]
+    given = views.manifest("nightclub", found, [run()], lambda uri: uri, standings=LOOKED_UP)
     assert bare_keys(shown) == bare_keys(given)
 
 
@@ -449,7 +487,7 @@ def test_the_requests_shown_are_requests():
     [attachment] = json_in(section(text, "`POST /v1/videos/{renderId}/attach`"))
     assert intake.attachment(json.dumps(attachment)).request_id
     [retrial] = json_in(section(text, "`POST /v1/videos/{renderId}/retry`"))
-    assert intake.retrial(json.dumps(retrial)).may_charge_twice
+    assert intake.render_retrial(json.dumps(retrial)).max_cost_usd
 
 
 def test_every_error_that_becomes_http_has_its_status_in_the_table():
@@ -472,7 +510,7 @@ def test_every_event_type_has_its_heading_its_row_and_an_example_as_published():
     headings = re.findall(r"^## `(\w+)`$", text, re.MULTILINE)
     published = [*dict.fromkeys(events.DETAIL_TYPES.values()), events.FILM_READY]
     assert headings == [
-        *(*published, reports.REQUEST_REFUSED),
+        *(*published, reports.REQUEST_REFUSED, drift.PRICE_DRIFT, drift.MODEL_DRIFT),
         *(details.CLIP_REQUESTED, details.FILM_REQUESTED),
     ]
     assert set(rows(text)) >= set(headings)
@@ -481,7 +519,7 @@ def test_every_event_type_has_its_heading_its_row_and_an_example_as_published():
 def test_the_event_that_ends_a_run_is_shown_as_published():
     [shown] = json_in(section(read("docs/events.md"), f"`{events.FILM_READY}`"))
     assert bare_keys(shown) == bare_keys(reports.film_event(run()))
-    assert f"the first {reports.MAX_IN_EVENT}" in read("docs/events.md")
+    assert f"the first {reports.MAX_MISSING}" in read("docs/events.md")
 
 
 # ── Settings, parameters, alarms, commands ───────────────────────────────────────────────────────

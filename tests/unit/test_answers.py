@@ -13,6 +13,8 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from videoconductor import answers, compatible, errors, openapi, views
+from videoconductor.books import Tally
+from videoconductor.budgets import Caps
 from videoconductor.clip import (
     Attempt,
     Callback,
@@ -30,8 +32,10 @@ from videoconductor.clip import (
     Still,
 )
 from videoconductor.errors import InvalidRequest, Problem
+from videoconductor.ledger import Counter
 from videoconductor.listing import Page
 from videoconductor.planning import PlannedClip
+from videoconductor.spending import Standings
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OUTCOMES = get_args(Attempt.model_fields["outcome"].annotation)
@@ -103,7 +107,8 @@ def stages(render):
     for status in get_args(Status):
         yield render.having(NOW, status)
     tried = [attempt(n, outcome, repeats=n) for n, outcome in enumerate(OUTCOMES, start=1)]
-    paid = attempt(9, "accepted", request_id="r", settled_at=NOW, message="m", cost_ticks=5 * 10**9)
+    booked = {"cost_ticks": 5 * 10**9, "spent_ticks": 5 * 10**9, "run_id": "9c"}
+    paid = attempt(9, "accepted", request_id="r", settled_at=NOW, message="m", **booked)
     busy = render.having(
         NOW,
         "rendering",
@@ -151,6 +156,12 @@ CALLBACKS = (
 )
 
 
+LOOKED_UP = Standings(
+    Caps(render=Decimal(1), film=Decimal("0.4")),
+    {Counter("run", "9c"): Tally(10**9, 10**9), Counter("film", "кино"): Tally(10**9, 10**10)},
+)
+
+
 def test_renders_are_answered_as_described(is_true, render, plan):
     found = [*stages(render), *(render.model_copy(update={"plan": p}) for p in others(plan))]
     assert len(found) > 15
@@ -159,6 +170,9 @@ def test_renders_are_answered_as_described(is_true, render, plan):
         for told in CALLBACKS:
             is_true(answers.RenderDetail, views.detail(one, str, told))
         is_true(answers.CompatibleAnswer, compatible.answer(one, str))
+        limited = one.model_copy(update={"max_cost_usd": Decimal("1.5")})
+        for standings in (None, LOOKED_UP):
+            is_true(answers.RenderDetail, views.detail(limited, str, None, standings))
     for position in (None, found[0].order):
         is_true(answers.RenderPage, views.page(Page(tuple(found), position)))
 
@@ -212,6 +226,7 @@ def shortfalls():
 def runs(run):
     yield run
     over = {"ended_at": NOW, "cost_usd": Decimal("0.25"), "result_key": "r", "done": 1, "failed": 2}
+    over |= {"spent_usd": Decimal("0.3"), "reserved_usd": Decimal("0.1")}
     for status in get_args(answers.FilmStatus):
         yield run.model_copy(update={"status": status, **over})
     yield run.model_copy(update={"status": "incomplete", "missing": tuple(shortfalls()), **over})
@@ -225,9 +240,12 @@ def test_films_are_answered_as_described(is_true, run, render):
     ]
     for one in runs(run):
         is_true(answers.AcceptedFilm, views.film_accepted(one, clips))
+        limited = one.model_copy(update={"max_cost_usd": Decimal("0.5")})
         is_true(answers.FilmRun, views.film_run(one))
+        is_true(answers.FilmRun, views.film_run(limited, LOOKED_UP))
         is_true(answers.CancelledFilm, views.film_cancelled(one, stages(render)))
         is_true(answers.FilmDetail, views.film_detail(one, clips, {}))
+        is_true(answers.FilmDetail, views.film_detail(limited, clips, {}, None, LOOKED_UP))
         for standing in stages(render):
             is_true(answers.FilmDetail, views.film_detail(one, clips, {"r1": standing}))
     for told in CALLBACKS:
@@ -260,6 +278,9 @@ def entries():
 def test_manifests_are_answered_as_described(is_true, run):
     for url in (None, lambda uri: uri and f"{uri}?signed"):
         is_true(answers.Manifest, views.manifest("film", entries(), list(runs(run)), url))
+    whole = views.manifest("кино", entries(), list(runs(run)), standings=LOOKED_UP)
+    assert whole["spending"]["leftUsd"] == 0
+    is_true(answers.Manifest, whole)
     page = views.manifest("film", entries(), list(runs(run)), limit=1)
     assert page["next"] == "01::draft"
     is_true(answers.Manifest, page)
@@ -268,6 +289,15 @@ def test_manifests_are_answered_as_described(is_true, run):
 PROBLEMS = (
     InvalidRequest.of("promt", "x", "is not a known field", ["prompt"]),
     InvalidRequest([Problem("a", value, "is odd") for value in (None, 1, 1.5, True, [1], 10**30)]),
+    errors.OverBudget(
+        "x", scope="film", name="a", cap=Decimal(3), held=1, settled=2, needed=3, change="y"
+    ),
+    errors.OverBudget(
+        "x", scope="stop", name=None, cap=None, held=0, settled=0, needed=3, change="y"
+    ),
+    errors.OverBudget(
+        "x", scope="unpriced", name="m", cap=None, held=0, settled=0, needed=3, change="y"
+    ),
     errors.RenderNotFound("x"),
     errors.Unidentified("x"),
     errors.ManifestUnavailable("x"),

@@ -13,9 +13,11 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from local_stack import settings as local_settings
 from videoconductor import wiring
 from videoconductor_cli.address import CHECKOUT
 from videoconductor_cli.commands import local
+from videoconductor_cli.errors import BadInput
 from videoconductor_cli.main import app
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
@@ -307,6 +309,28 @@ def test_settings_reach_the_local_stack_and_the_provider_s_url_only_with_a_key()
     assert "XaiApiBaseUrl" not in simulated
     paid = local.parameters(environment, paid=True)
     assert paid == {"PollTimeoutMs": "60000", "XaiApiBaseUrl": "https://proxy.example/v1"}
+
+
+def test_a_local_stack_s_simulator_can_be_asked_to_drift() -> None:
+    factor, other = "grok-imagine-video=1.4", "grok-imagine-video=grok-imagine-video-1.5"
+    drifts = {"--price-factor": [factor], "--serve-as": [other]}
+    arguments = local.simulator_arguments(drifts, paid=False)
+    assert arguments == ("--price-factor", factor, "--serve-as", other)
+    assert local.simulator_arguments({"--price-factor": ()}, paid=True) == ()
+    options = local_settings.Options
+    same = options(simulator_arguments=arguments).simulator_digest()
+    assert same != options().simulator_digest()  # so that a running one is started anew
+    for option, given, words in (
+        ("--simulator-price-factor", "grok-imagine-video", "NAME=VALUE"),
+        ("--simulator-price-factor", "grok-imagine-video=x", "number"),
+        ("--simulator-serve-as", "grok=x", "choose one of: grok-imagine"),
+    ):
+        code, _, err = run("local", "up", "--simulator", option, given)
+        assert code == 2
+        assert option in err
+        assert words in err
+    with pytest.raises(BadInput, match="give --simulator as well"):
+        local.simulator_arguments(drifts, paid=True)
 
 
 def test_the_demo_s_script_can_be_planned() -> None:

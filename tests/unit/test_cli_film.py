@@ -306,6 +306,116 @@ def test_no_wait_with_json_prints_the_answer_and_nothing_else(api: FilmApi, harb
     assert json.loads(out) == api.accepted()
 
 
+QUOTE = {
+    "quoteId": "q1-1795464936-9000000000-0d6e3b9f5a1c47e2b8d4f60917ac35e2",
+    "expiresAt": "2026-11-23T20:15:36Z",
+    "filmId": "harbour",
+    "clips": [
+        {
+            "clipId": "01",
+            "qualityMode": "draft",
+            "due": True,
+            "reused": False,
+            "lines": [
+                {
+                    "what": "grok-imagine-video 480p",
+                    "model": "grok-imagine-video",
+                    "quantity": 6.0,
+                    "unit": "second",
+                    "unitUsd": 0.05,
+                    "leastUsd": 0.3,
+                    "amountUsd": 0.9,
+                    "asOf": "2026-11-22",
+                    "source": "docs.x.ai",
+                }
+            ],
+            "leastUsd": 0.3,
+            "totalUsd": 0.9,
+            "warnings": ["dialogue too long"],
+        },
+        {
+            **{"clipId": "02", "qualityMode": "draft", "due": False, "reused": True},
+            **{"lines": [], "leastUsd": 0, "totalUsd": 0, "warnings": []},
+        },
+    ],
+    **{"due": 1, "reused": 1, "leastUsd": 0.3, "totalUsd": 0.9, "unpriced": []},
+}
+
+
+def test_a_film_that_needs_consent_shows_its_quote_and_the_two_ways_to_go_on(
+    api: FilmApi, harbour: str
+) -> None:
+    title = "It costs more than may be spent without a quote or a limit"
+    api.post_answers = [(402, {"title": title, "detail": "$0.90 is due", "quote": QUOTE})]
+    code, out, err = run("film", harbour, "--force", "--clip", "01", "--no-wait")
+    assert (code, out) == (102, "")
+    assert "6 seconds  $0.05  $0.300  $0.900  2026-11-22" in err
+    assert "total: $0.300 to $0.900 (1 to pay for)" in err
+    assert f"{title}\n  $0.90 is due" in err
+    ways = [shlex.split(line)[1:] for line in err.splitlines() if line.startswith("  ")]
+    ways = [way for way in ways if "film" in way[:1]]
+    again = ["film", harbour, "--clip", "01", "--force", "--no-wait"]
+    assert [way[:-2] for way in ways] == [
+        [*again, "--quote-id", QUOTE["quoteId"]],
+        [*again, "--max-cost-usd", "0.9"],
+    ]
+    assert run(*ways[0])[0] == 0
+    assert ("quoteId", QUOTE["quoteId"]) in api.posts[-1][1]
+    asked = len(api.posts)
+    for option, value, words in (
+        ("--quote-id", "", "--quote-id is empty"),
+        ("--quote-id", " ", "--quote-id is empty"),
+        ("--max-cost-usd", "NaN", "'NaN' must be a number of US dollars from 0 to 1,000,000"),
+        ("--max-cost-usd", "-0.0", "must be a number of US dollars"),
+        ("--max-cost-usd", "1e400", "must be a number of US dollars"),
+        ("--max-cost-usd", "", "must be a number of US dollars"),
+    ):
+        code, _, err = run("film", harbour, option, value)
+        assert (code, words in " ".join(err.replace("│", " ").split())) == (102, True), err
+    assert len(api.posts) == asked
+    tiny = run("film", harbour, "--no-wait", "--max-cost-usd", "0.0000001")[2]
+    assert "--max-cost-usd 0.0000001" in tiny
+
+
+def test_a_quote_is_a_table_with_an_id(api: FilmApi, harbour: str, tmp_path: Path) -> None:
+    api.post_answers = [(200, QUOTE)] * 3
+    code, out, err = run("quote", harbour, "--clip", "01", "--remaster", "--force")
+    assert (code, err) == (0, "")
+    head, first, second, total, note, last = out.splitlines()
+    assert head.split("  ")[0] == "clip"
+    assert all(column in head for column in ("quantity", "unit price", "least", "most", "as of"))
+    assert first.split()[-6:] == ["6", "seconds", "$0.05", "$0.300", "$0.900", "2026-11-22"]
+    assert "is there already" in second
+    assert total == "total: $0.300 to $0.900 (1 to pay for)"
+    assert note == "  note: 01: dialogue too long"
+    assert last == f"quoteId: {QUOTE['quoteId']} (good until {QUOTE['expiresAt']})"
+    [(path, query, content, key)] = api.posts
+    assert (path, key, content) == (
+        "/v1/quotes",
+        None,
+        Path(harbour).read_bytes(),
+    )
+    assert query == [("clip", "01"), ("remaster", "true"), ("force", "true")]
+
+    code, out, _ = run("quote", "--prompt", "a fox", "--duration", "6", "--clip-id", "a", "--json")
+    assert (code, json.loads(out)) == (0, QUOTE)
+    code, out, _ = run("quote", "--prompt", "a fox", "--duration", "6", "--clip-id", "a")
+    assert (code, f"quoteId: {QUOTE['quoteId']}" in out) == (0, True)
+    assert json.loads(api.posts[-1][2]) == {"prompt": "a fox", "duration": 6, "clipId": "a"}
+    assert "for scripts" in run("quote", "--prompt", "a fox", "--force")[2]
+    assert "leave out --prompt" in run("quote", harbour, "--prompt", "a fox")[2]
+
+
+def test_a_quote_without_a_stack_names_what_to_do_instead(
+    monkeypatch: pytest.MonkeyPatch, harbour: str, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("VIDEOCONDUCTOR_API_URL", raising=False)
+    code, _, err = run("quote", harbour, "--data", str(tmp_path / "none"))
+    assert code == 3
+    assert "videoconductor local up" in err
+    assert "videoconductor plan" in err
+
+
 @pytest.mark.parametrize(
     ("content", "options", "found"),
     [

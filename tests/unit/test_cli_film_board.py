@@ -13,7 +13,7 @@ from rich.console import Console
 
 from videoconductor import VideoConductor
 from videoconductor.client.errors import NotFound, Unavailable
-from videoconductor_cli import film_board, showing, watching
+from videoconductor_cli import film_board, film_report, outcome, showing, watching
 
 
 def clip(name: str, status: str, **changes: Any) -> dict[str, Any]:
@@ -109,6 +109,35 @@ def test_300_clips_fit_the_terminal_and_what_matters_is_among_them(height: int) 
     words = "70 of 300 clips done, 50 under way, 150 waiting, 20 failed, 10 unresolved"
     assert words in " ".join(lines)
     assert re.match(r"… and \d+ more under way, \d+ more in trouble$", lines[most])
+
+
+def test_under_a_limit_or_with_something_reserved_the_line_says_what_is_left_of_it() -> None:
+    money = {"capUsd": 4.0, "spentUsd": 1.2, "reservedUsd": 0.3, "leftUsd": 2.5}
+    end = "(est. $3.900)  1:00:05"
+    line = film_board.total(film(clip("01", "rendering"), spending=money))
+    assert line.endswith(f"  spent $1.200, reserved $0.300 of $4.000 {end}")
+    line = film_board.total(film(spending={**money, "capUsd": None, "leftUsd": None}))
+    assert line.endswith(f"  spent $1.200, reserved $0.300 {end}")
+    line = film_board.total(film(spending={**money, "capUsd": None, "reservedUsd": 0}))
+    assert line.endswith(f"  cost $1.200 {end}")
+    assert showing.spending({**money, "capUsd": 1e-10}).endswith("of $0.0000000001")
+    assert showing.reserved({"reservedUsd": 0.3}) == showing.reserved({"spending": money})
+    assert showing.reserved({"reservedUsd": 0}) == showing.reserved({"spending": None}) == ""
+
+
+def test_a_list_says_what_was_spent_and_a_guess_only_while_nothing_is_decided() -> None:
+    def cost(status: str, spent: float | None, billed: float | None = None, held: float = 0) -> str:
+        money = {} if spent is None else {"spentUsd": spent, "reservedUsd": held}
+        one = {"status": status, "costUsd": billed, "estimatedCostUsd": 0.05}
+        found = {showing.cost({**one, **money}), showing.cost({**one, "spending": money or None})}
+        assert len(found) == 1
+        return found.pop()
+
+    assert cost("planned", 0) == cost("running", None) == "~$0.050"
+    assert cost("failed", 0) == cost("incomplete", 0) == cost("rendering", 0, held=0.05) == "$0.000"
+    assert cost("finalized", 0.06) == "~$0.060"  # xAI did not say
+    assert cost("finalized", 0.06, 0.06) == cost("rendering", 0.06, 0.06) == "$0.060"
+    assert (cost("failed", None), cost("failed", None, 0.04)) == ("~$0.050", "$0.040")
 
 
 def test_the_rows_go_to_those_in_trouble_when_hardly_any_is_under_way() -> None:
@@ -245,3 +274,19 @@ def test_on_a_terminal_the_film_is_drawn_and_words_go_above_it(
     assert "no answer [not markup]" in text
     assert "0 of 1 clips done" in text
     assert showing.clock(3605) == "1:00:05"
+
+
+def test_what_a_limit_kept_from_being_sent_is_not_advised_to_be_sent_as_it_was(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def short(scope: str) -> dict[str, Any]:
+        error = {"error": "BudgetExceeded", "message": "m", "code": f"cap:{scope}"}
+        return film({**clip("01", "failed"), "error": error})
+
+    assert film_report.reached_its_limit(short("run"))
+    assert not film_report.reached_its_limit(short("day"))
+    film_report.complain(short("day"), "again")
+    assert "Once there is room, a new run pays" in capsys.readouterr().err
+    render = {**short("day")["clips"][0], "result": {"video": None}, "attempts": []}
+    words = outcome.why_not({**render, "advice": "raise the cap"})
+    assert words.splitlines()[-1] == "  raise the cap"

@@ -220,6 +220,18 @@ def test_an_empty_idempotency_key_is_refused(api: FakeApi) -> None:
     assert "--idempotency-key is empty" in err
 
 
+def test_status_and_the_end_say_what_was_spent_what_is_reserved_and_of_how_much(
+    api: FakeApi,
+) -> None:
+    money = {"capUsd": 1.0, "spentUsd": 0.3, "reservedUsd": 0.0, "leftUsd": 0.7}
+    api.statuses, api.changes = ["rendering", "finalized"], {"spending": money, "reservedUsd": 0.3}
+    code, out, _ = run("status", "r1")
+    assert (code, "money      spent $0.300, reserved $0.000 of $1.000" in out) == (0, True)
+    _, _, err = run("status", "r1", "--watch")
+    assert "est. $0.300, $0.300 reserved" in err or "cost $0.300, $0.300 reserved" in err
+    assert "cost $0.300, spent $0.300, reserved $0.000 of $1.000" in err
+
+
 def test_status_shows_any_render_with_0_and_watches_like_generate(api: FakeApi) -> None:
     api.statuses = ["failed"]
     assert run("status", "r1")[0] == 0

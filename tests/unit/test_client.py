@@ -26,11 +26,14 @@ from videoconductor.client.errors import (
     FilmIncomplete,
     InvalidRequest,
     NotFound,
+    OverBudget,
     RenderFailed,
     StillRunning,
     Unauthorized,
     Unavailable,
+    refusal,
 )
+from videoconductor.client.results import Manifest, Quote
 from videoconductor.clip import ClipRequest
 from videoconductor.errors import Problem
 
@@ -562,3 +565,22 @@ def test_the_package_imports_nothing_of_the_client_until_it_is_asked_for() -> No
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_money_is_read_beside_its_cap_and_a_cap_without_room_is_an_error_of_its_own() -> None:
+    money = {"capUsd": 1.0, "spentUsd": 0.3, "reservedUsd": 0.2, "leftUsd": 0.5}
+    found = VideoRender(render("rendering", spentUsd=0.3, reservedUsd=0.2, spending=money))
+    assert (found.spent_usd, found.reserved_usd) == (0.3, 0.2)
+    assert found.spending is not None
+    assert (found.spending.spent_usd, found.spending.reserved_usd) == (0.3, 0.2)
+    assert (found.spending.cap_usd, found.spending.left_usd) == (1.0, 0.5)
+    quote = Quote({"quoteId": None, "leastUsd": 0, "totalUsd": 0, "unpriced": ["new-model"]})
+    assert (quote.id, quote.unpriced) == (None, ("new-model",))
+    film = Film({"filmId": "f", "runId": "r", "spending": None, "filmSpending": money})
+    assert film.spending is None
+    assert film.film_spending == Manifest({"spending": money}).spending == found.spending
+    problem = {"title": "A cap leaves no room", "status": 402, "detail": "the cap on the day is $1"}
+    refused = refusal(402, "", {**problem, "budget": {"scope": "day", "change": "raise it"}})
+    assert isinstance(refused, OverBudget)
+    assert refused.budget["scope"] == "day"
+    assert "the cap on the day is $1" in str(refused)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 
 from videoconductor import director as director_module
-from videoconductor import filming, reports, views
+from videoconductor import filming, quotes, reports, views
+from videoconductor.books import Tally
+from videoconductor.budgets import Caps
 from videoconductor.clip import (
     Attempt,
     Clip,
@@ -24,7 +27,14 @@ from videoconductor.clip import (
 )
 from videoconductor.conductor import Conductor
 from videoconductor.director import Director
-from videoconductor.errors import InvalidRequest, MachineUnavailable, NotSetGoing
+from videoconductor.errors import (
+    InvalidRequest,
+    MachineUnavailable,
+    NotSetGoing,
+    OverBudget,
+    QuoteRequired,
+)
+from videoconductor.ledger import Counter
 from videoconductor.library import Library
 from videoconductor.planning import PlanDefaults
 
@@ -65,6 +75,14 @@ class Table:
         self.made: dict[str, Render] = {}
         self.run_records: dict[str, Any] = {}
         self.known_stills: set[tuple[str, str]] = set()
+        self.money = Caps(day=None)
+        self.tallies: dict[Counter, Tally] = {}
+
+    def caps(self) -> Caps:
+        return self.money
+
+    def standing(self, wanted: Any) -> dict[Counter, Tally]:
+        return {counter: self.tallies.get(counter, Tally()) for counter in wanted}
 
     def entries(self, film: str) -> list[ManifestEntry]:
         return list(self.entered.values())
@@ -121,10 +139,12 @@ class Film:
             conductor=conductor,
             library=self.library,
             manifest=self.table,  # type: ignore[arg-type]
+            books=self.table,  # type: ignore[arg-type]
             start=self.started.append,
             is_running=lambda run: True,
             new_id=lambda: f"run{len(self.table.run_records)}",
             clock=lambda: NOW,
+            quote_above=Decimal(100_000),
         )
 
     def accept(self, script: dict[str, Any], **order: Any) -> Any:
@@ -247,6 +267,11 @@ def test_ten_thousand_clips_are_planned_written_down_and_summed_up_within_bounds
     assert len({item["renderId"] for item in items}) == MANY
     assert len(json.dumps(views.film_accepted(run, clips))) < LAMBDA_ANSWER
     assert run.estimated_cost_usd == MANY * Decimal("0.51")
+    quoted = film.director.quote(text, FilmOrder())
+    assert quoted.total_usd == run.estimated_cost_usd
+    problem = views.problem(quotes.required(quoted, Decimal(5)))
+    assert problem["status"] == 402
+    assert len(json.dumps(problem)) < LAMBDA_ANSWER
 
     failure = Failure(error="ModerationRejected", message="雨" * 500, code="雪" * 500)
     run_all(
@@ -265,7 +290,7 @@ def test_ten_thousand_clips_are_planned_written_down_and_summed_up_within_bounds
     )
     assert len(json.dumps(event, ensure_ascii=False).encode()) < EVENT
     assert len(concluded.model_dump_json().encode()) < EVENT
-    assert len(event["missing"]) == filming.MAX_MISSING_ON_RECORD
+    assert len(event["missing"]) == reports.MAX_MISSING
     result = json.loads(film.bucket.objects[concluded.result_key])
     assert len(result["missing"]) == MANY // 2
     assert len(result["clips"]) == MANY
@@ -387,6 +412,99 @@ def test_a_still_that_is_there_is_not_reckoned_again(film):
     assert item["plan"]["estimate"]["totalUsd"] == 0.49
     with pytest.raises(InvalidRequest, match=r"0\.49"):
         film.accept(many(1), max_cost_usd=Decimal("0.48"))
+
+
+def test_a_run_that_no_cap_has_room_for_is_refused_before_anything_is_written(film):
+    # Two clips of $0.51 each; what stands under a cap counts, spent or reserved.
+    day, owner = Counter("day", "2026-11-22"), Counter("caller", f"2026-11#{CALLER}")
+    for caps, tallies, scope, change in (
+        (Caps(day=1), {}, "day", "budget set day USD"),
+        (Caps(day=2), {day: Tally(5 * 10**9, 5 * 10**9)}, "day", "budget set day USD"),
+        (Caps(day=None, month=1), {}, "month", "budget set month USD"),
+        (Caps(day=None, films={"big": 1}), {}, "film", "budget set film USD --name big"),
+        (Caps(day=None, caller=2), {owner: Tally(10**10)}, "caller", f"--name {CALLER}"),
+        (Caps().stopped(NOW, "too much"), {}, "stop", "videoconductor budget resume"),
+    ):
+        film.table.money, film.table.tallies = caps, tallies
+        with pytest.raises(OverBudget) as refused:
+            film.accept(many(2))
+        problem = views.problem(refused.value)
+        assert (problem["status"], problem["budget"]["scope"]) == (402, scope)
+        assert problem["budget"]["neededUsd"] == 1.02
+        assert change in problem["budget"]["change"]
+        assert problem["budget"]["change"] in problem["detail"]
+        assert (film.bucket.objects, film.started, film.table.run_records) == ({}, [], {})
+        assert ("Spending is stopped" in problem["title"]) == (scope == "stop")
+        # Nobody is asked to agree to what is refused all the same.
+        dear = replace(film.director, quote_above=Decimal(0))
+        with pytest.raises(OverBudget):
+            dear.accept(json.dumps(many(2)), FilmOrder(), CALLER)
+
+    # What fits exactly is let through, and what a clip has reserved already is not counted twice.
+    film.table.money, film.table.tallies = Caps(day=Decimal("1.02")), {}
+    run, _ = film.accept(many(2))
+    first, second = (Render.model_validate(item) for item in film.items(run))
+    held = Attempt(
+        number=1,
+        permitted_at=NOW,
+        lease_until=NOW,
+        outcome="submitting",
+        reserved_ticks=2 * 10**8,
+    )
+    framing = first.having(NOW, "framing", still_attempts=(held,))
+    film.table.made = {one.render_id: one for one in (framing, second)}
+    film.table.tallies = {day: Tally(2 * 10**8)}
+    assert film.accept(many(2))[0].due == 2
+    # What costs nothing is let through whatever the caps say.
+    film.table.money = Caps(day=0, render=0).stopped(NOW, "enough")
+    film.table.made = {one.render_id: ended(one, "rendering") for one in (first, second)}
+    assert film.accept(many(2))[0].due == 0
+
+
+def test_a_clip_that_is_dearer_than_a_render_may_be_or_has_no_price_is_refused_early(film, models):
+    wanted = many(2)
+    wanted["clips"][1]["duration"] = 10  # $0.83 beside $0.51
+    film.table.money = Caps(day=None, render=Decimal("0.82"))
+    with pytest.raises(OverBudget, match="budget set render USD") as refused:
+        film.accept(wanted)
+    budget = views.problem(refused.value)["budget"]
+    assert (budget["scope"], budget["name"], budget["neededUsd"]) == ("render", "00001", 0.83)
+    assert film.accept(wanted, only=("00000",))[0].due == 1
+    film.table.money = Caps(day=None, render=Decimal("0.83"))
+    run, _ = film.accept(wanted)
+
+    # What a clip spent before counts towards its cap.
+    dear = Render.model_validate(film.items(run)[1])
+    lost = ended(dear, "failed", failure=Failure(error="NotAClip", message="m"))
+    paid = lost.attempts[0].model_copy(update={"spent_ticks": 10**9, "has_ended": True})
+    film.table.made = {dear.render_id: lost.model_copy(update={"attempts": (paid,)})}
+    with pytest.raises(OverBudget) as refused:
+        film.accept(wanted)
+    budget = views.problem(refused.value)["budget"]
+    assert (budget["spentUsd"], budget["neededUsd"], budget["leftUsd"]) == (0.1, 0.83, 0.73)
+
+    # Without a price nothing can be reserved: under any cap it is refused, without one it is asked.
+    rows = dict(models.models)
+    name = dear.plan.model
+    free = rows[name].prices.model_copy(update={"per_second": {}, "per_input_image": Decimal(0)})
+    rows[name] = rows[name].model_copy(update={"prices": free})
+    catalog = models.model_copy(update={"models": rows})
+    film.table.made = {}
+    film.director = replace(
+        film.director, conductor=replace(film.director.conductor, models=catalog)
+    )
+    for caps in (Caps(), Caps(day=None, render=9), Caps(day=None, caller=9)):
+        film.table.money = caps
+        with pytest.raises(OverBudget) as refused:
+            film.accept(wanted)
+        problem = views.problem(refused.value)
+        budget = problem["budget"]
+        assert (budget["scope"], budget["name"]) == ("unpriced", f"{name} 480p")
+        assert "No price is known" in problem["title"]
+        assert "presets/models.json" in problem["budget"]["change"]
+    film.table.money = Caps(day=None)
+    with pytest.raises(QuoteRequired, match="leave those clips out"):
+        film.accept(wanted)
 
 
 def test_the_newest_clip_of_each_is_the_source_of_an_edit(film):

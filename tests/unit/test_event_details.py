@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from videoconductor import asking, bus, details, reports
+from videoconductor import asking, bus, details, drift, reports
 from videoconductor.clip import ClipRequest, Failure, FilmRun, Inbox, Render, Shortfall
 from videoconductor.errors import IdempotencyConflict, InvalidRequest, Problem
 
@@ -22,7 +22,8 @@ REGISTRY = Registry().with_resource(details.SCRIPT_SCHEMA, Resource.from_content
 VALIDATOR = Draft202012Validator(SCHEMA, registry=REGISTRY)
 SECTIONS = re.compile(r"^## `(\w+)`$(.*?)^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN = {name: json.loads(block) for name, _, block in SECTIONS.findall(PAGE)}
-OURS = {*reports.DETAIL_TYPES.values(), reports.FILM_READY, reports.REQUEST_REFUSED}
+DRIFTS = {drift.PRICE_DRIFT, drift.MODEL_DRIFT}
+OURS = {*reports.DETAIL_TYPES.values(), reports.FILM_READY, reports.REQUEST_REFUSED, *DRIFTS}
 
 
 def event(name, detail, source=None):
@@ -89,6 +90,20 @@ def test_what_is_published_of_a_run_fits_its_model_and_the_schema():
     detail = reports.film_event(run())
     assert details.FilmDetail.model_validate(detail).model_dump(mode="json") == detail
     VALIDATOR.validate(event(reports.FILM_READY, detail))
+
+
+def test_what_is_published_of_a_drift_fits_its_model_and_the_schema():
+    made = render()
+    post = made.attempts[0]
+    price = drift.PriceDrift("clip", post, "m", least_ticks=10, most_ticks=10, cost_ticks=14)
+    for one, model in (
+        (price, details.PriceDriftDetail),
+        (drift.ModelDrift("still", post, "m", served="other"), details.ModelDriftDetail),
+    ):
+        detail = reports.drift_event(made, one)
+        assert model.model_validate(detail).model_dump(mode="json") == detail
+        assert set(detail) == set(SHOWN[one.name])
+        VALIDATOR.validate(event(one.name, detail))
 
 
 def test_every_field_of_a_clip_request_may_be_asked_for_on_the_bus():

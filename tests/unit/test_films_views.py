@@ -239,7 +239,7 @@ def test_an_event_names_what_is_missing_and_holds_no_prompt(run):
     event = as_json(reports.film_event(over))
 
     assert (event["filmId"], event["runId"], event["status"]) == (FILM, "9c", "incomplete")
-    assert len(event["missing"]) == reports.MAX_IN_EVENT
+    assert len(event["missing"]) == reports.MAX_MISSING
     assert event["costUsd"] == 0.25
     assert reports.film_event(run)["costUsd"] is None
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 
 from videoconductor import wiring
 from videoconductor.errors import SubmitUnknown
+from videoconductor.models import ModelCatalog
 from videoconductor.providers.xai import Xai
 from videoconductor_cli.address import CHECKOUT
 from videoconductor_cli.commands import jobs
@@ -31,6 +33,7 @@ from xai_simulator.server import Running, running
 RING = Path(__file__).parents[1] / "fixtures" / "xai-video-jobs.json"
 DOC = (CHECKOUT / "docs" / "jobs.md").read_text(encoding="utf-8")
 FOLDER = Path("generated/p")
+PRESETS = CHECKOUT / "presets"
 # The command line with this one command: building all of them takes longer than a run.
 alone = typer.Typer(cls=Commands, rich_markup_mode=None, pretty_exceptions_enable=False)
 alone.command(cls=Counted)(jobs.jobs)
@@ -341,6 +344,19 @@ def test_what_costs_too_much_is_refused_and_leaves_no_trace(xai: Running) -> Non
     assert len(xai.jobs()) == 2
 
 
+def test_what_has_no_price_is_not_sent_under_a_limit(
+    xai: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = json.loads((PRESETS / "models.json").read_text())
+    rows["models"]["grok-imagine-video"]["prices"] = {}
+    unpriced = ModelCatalog.from_json(json.dumps(rows))
+    monkeypatch.setattr(wiring, "models", cache(lambda: unpriced))
+    write(clip("a"))
+    code, out, words = run("--max-cost-usd", "9")
+    assert (code, out, xai.jobs()) == (102, "", [])
+    assert "no price is known of grok-imagine-video" in words
+
+
 def test_without_a_key_nothing_is_begun_and_the_simulator_is_named(
     xai: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,7 +387,7 @@ def test_a_wrong_key_is_refused_without_being_shown(
     [
         (["--max-cost-usd", "nan"], "--max-cost-usd"),
         (["--concurrency", "0"], "--concurrency"),
-        (["--max-cost-usd", "much"], "should be a valid number"),
+        (["--max-cost-usd", "much"], "must be a number of US dollars"),
         (["--dowload"], "No such option: --dowload"),
         (["--draft", "--production"], "are several quality modes"),
         (["chair"], "CLIP_ID: 'chair' is no clip of the file; choose one of: lamp"),
@@ -493,6 +509,9 @@ def test_every_option_is_in_the_document() -> None:
     options = [option for parameter in command.params for option in parameter.opts]
     wanted = [option for option in options if option.startswith("--") and option != "--help"]
     assert [option for option in wanted if f"`{option}" not in DOC] == []
+    # It knows no cap of a stack's: whoever looks for its options reads that first.
+    assert "outside a stack's caps, kill switch, ledger" in " ".join((command.help or "").split())
+    assert "outside a stack's [caps, kill switch and ledger](money.md)" in DOC
 
 
 def test_every_exit_code_is_in_the_document() -> None:

@@ -68,7 +68,6 @@ def test_an_unknown_model_is_refused_with_those_there_are(models, name, produces
     [
         lambda rows: rows["models"][VIDEO[0]].update(colour="red"),
         lambda rows: rows["models"][VIDEO[0]]["prices"].update(perSecond={"480p": 0.05}),
-        lambda rows: rows["models"]["grok-imagine-image"]["prices"].update(perImage={}),
         lambda rows: rows["models"][VIDEO[0]]["tasks"].update(dance={}),
         lambda rows: rows.update(currency="EUR"),
     ],

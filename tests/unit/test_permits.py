@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videoconductor import permits
+from videoconductor.budgets import Caps
 from videoconductor.clip import SETTLED, Attempt, Failure, Render
 from videoconductor.errors import (
     ModerationRejected,
@@ -23,6 +24,8 @@ from videoconductor.errors import (
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LEASE = 150
 PURPOSES = ["attempts", "still_attempts"]
+# Six seconds at $0.08 and an input image at $0.01; a still at $0.02.
+PRICES = {"attempts": 4_900_000_000, "still_attempts": 200_000_000}
 
 
 class Table:
@@ -31,15 +34,25 @@ class Table:
     def __init__(self, render):
         self.record = render
 
-    def save(self, render):
-        if render.version != self.record.version:
-            raise RecordChanged(render.render_id)
-        self.record = render.model_copy(update={"version": render.version + 1})
+    def save(self, before, after, terms=None):
+        if before.version != self.record.version:
+            raise RecordChanged(after.render_id)
+        self.record = after.model_copy(update={"version": before.version + 1})
+        self.terms = terms
         return self.record
 
     def update(self, render_id, change):
         changed = change(self.record)
-        return self.record if changed == self.record else self.save(changed)
+        return self.record if changed == self.record else self.save(self.record, changed)
+
+    def put(self, changed):
+        return self.save(self.record, changed)
+
+    def caps(self):
+        return Caps()
+
+    def leave_still(self, *still):
+        self.left = still
 
 
 @pytest.fixture
@@ -91,9 +104,10 @@ def test_a_permit_is_on_record_when_it_is_taken(table, purpose, status):
     record = take(table, purpose)
 
     assert record == table.record
-    assert getattr(record, purpose) == (attempt(),)
+    taken = attempt(reserved_ticks=PRICES[purpose])
+    assert getattr(record, purpose) == (taken,)
     assert record.status == status
-    assert permits.in_hand(record) == (purpose, attempt())
+    assert permits.in_hand(record) == (purpose, taken)
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
@@ -240,7 +254,7 @@ def test_a_refusal_fails_the_render_with_words_code_and_cost(table, purpose, pro
 
 def test_what_a_refusal_cost_is_booked_though_somebody_cancelled_meanwhile(table):
     record = take(table)
-    table.save(table.record.having(NOW, "cancelled"))
+    table.put(table.record.having(NOW, "cancelled"))
 
     permits.refused(table, record, "attempts", ModerationRejected("x", cost_ticks=5), clock)
 
@@ -263,7 +277,7 @@ def test_an_answer_nobody_saw_is_unknown_and_leaves_the_render_to_a_person(table
 def test_an_answer_nobody_saw_keeps_what_somebody_decided_meanwhile(table):
     record = take(table)
     cancelled = Failure(error="RenderCancelled", message="on request")
-    table.save(table.record.having(NOW, "cancelled", failure=cancelled))
+    table.put(table.record.having(NOW, "cancelled", failure=cancelled))
 
     permits.unknown(table, record, clock, "lost")
 
@@ -274,14 +288,17 @@ def test_an_answer_nobody_saw_keeps_what_somebody_decided_meanwhile(table):
 def test_an_answer_nobody_saw_is_not_that_of_a_permit_somebody_else_holds(table):
     record = take(table)
     given_up = attempt("abandoned")
-    table.save(table.record.having(NOW, attempts=(given_up,), executions=2))
+    table.put(table.record.having(NOW, attempts=(given_up,), executions=2))
     take(table)
     before = table.record
 
     permits.unknown(table, record, clock, "lost")
 
     assert table.record == before
-    assert permits.in_hand(table.record) == ("attempts", attempt(number=2))
+    assert permits.in_hand(table.record) == (
+        "attempts",
+        attempt(number=2, reserved_ticks=PRICES["attempts"]),
+    )
 
 
 @pytest.mark.parametrize(

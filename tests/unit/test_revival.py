@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videoconductor import intake, planning, revival
+from videoconductor import intake, permits, planning, revival
 from videoconductor.clip import SETTLED, Attempt, Delivery, Failure, Frame, Render, Still
 from videoconductor.models import ModelCatalog
 from videoconductor.quality import QualityModes
@@ -272,15 +272,27 @@ def test_a_retried_render_keeps_its_still_and_all_that_was_billed():
 def test_an_attached_job_is_waited_for_from_now_on():
     latest = render("stalled", (), RUNS, JOB, submitted_at=THEN, deadline=THEN, announced="stalled")
 
-    found = revival.attached(latest, {"requestId": "other"}, NOW, TIMEOUT)
+    found = revival.attached(latest, JOB, NOW, TIMEOUT)
 
-    assert (found.status, found.job, found.attempts) == (
-        "rendering",
-        {"requestId": "other"},
-        RUNS,
-    )
+    assert (found.status, found.job, found.attempts) == ("rendering", JOB, RUNS)
     assert found.deadline == NOW + timedelta(seconds=TIMEOUT)
     assert (found.submitted_at, found.announced, found.executions) == (THEN, None, 2)
+
+
+def test_an_attached_job_is_booked_to_the_post_that_may_have_started_it_and_else_by_itself():
+    other = {"requestId": "other"}
+    mine = attempt("accepted").model_copy(update={"request_id": "j1", "number": 1})
+    unseen = attempt("abandoned").model_copy(update={"number": 2})
+    refused = attempt("refused").model_copy(update={"number": 3})
+    for attempts, job, owner in (
+        ((mine, unseen, refused), {"requestId": "j1"}, 1),
+        ((mine, unseen, refused), other, 2),
+        ((mine, refused), other, 4),  # one more, for what no POST on record explains
+        ((refused,), other, 4),
+    ):
+        found = revival.attached(render("failed", (), attempts, JOB), job, NOW, TIMEOUT)
+        assert permits.of_job(found).number == owner
+        assert found.attempts[: len(attempts)] == attempts
 
 
 def test_a_job_attached_to_a_render_that_never_posted_is_one_nobody_saw_sent():

@@ -121,6 +121,7 @@ def test_the_wait_of_a_call_that_asks_for_a_clip_begins_with_the_call(monkeypatc
     monkeypatch.setattr(wiring, "conductor", lambda: commands)
     monkeypatch.setattr(wiring, "awaited", lambda _, seconds: waited.append(seconds))
     monkeypatch.setattr(wiring, "callback", lambda _: None)
+    monkeypatch.setattr(wiring, "standings", lambda *_: None)
     monkeypatch.setattr(views, "detail", lambda *_: {})
     desk = DirectDesk("token:studio")
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from videoconductor import errors, views
+from videoconductor.budgets import Caps
 from videoconductor.clip import (
     Attempt,
     Clip,
@@ -19,6 +21,8 @@ from videoconductor.clip import (
     Shortfall,
 )
 from videoconductor.errors import InvalidRequest, Problem
+from videoconductor.spending import Standings
+from videoconductor.tools import wording
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -143,6 +147,57 @@ def test_a_submit_unknown_comes_with_advice_and_its_attempts(render):
     assert "attach" in answer["advice"]
     assert answer["attempts"][0]["outcome"] == "unknown"
     assert answer["result"] == {"success": False, "video": None}
+
+
+def test_a_render_shows_what_it_spent_what_is_reserved_and_the_tighter_of_its_caps(render):
+    def attempt(number, outcome, **fields):
+        return Attempt(number=number, permitted_at=NOW, lease_until=NOW, outcome=outcome, **fields)
+
+    tries = (
+        attempt(1, "refused", reserved_ticks=5 * 10**9),
+        attempt(2, "accepted", reserved_ticks=5 * 10**9, spent_ticks=4 * 10**9),
+        attempt(3, "unknown", reserved_ticks=5 * 10**9),
+    )
+    limited = render.having(NOW, "submit_unknown", attempts=tries, max_cost_usd=Decimal(2))
+    caps = Standings(Caps(render=Decimal("1.5")))
+
+    assert [views.summary(limited)[name] for name in ("spentUsd", "reservedUsd")] == [0.4, 0.5]
+    assert views.detail(limited, signed)["spending"] == {
+        "capUsd": 2.0,
+        "spentUsd": 0.4,
+        "reservedUsd": 0.5,
+        "leftUsd": 1.1,
+    }
+    assert views.detail(limited, signed, None, caps)["spending"]["capUsd"] == 1.5
+    assert views.detail(render, signed, None, caps)["spending"]["leftUsd"] == 1.5
+    assert views.detail(render, signed)["spending"]["capUsd"] is None
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        ("BudgetExceeded", "cap:day", "budget set day USD`, then `videoconductor retry"),
+        ("BudgetExceeded", "cap:film", "budget set film USD --name 'кино & co'`"),
+        ("BudgetExceeded", "cap:caller", "--name arn:aws:iam::123456789012:user/ann`"),
+        ("BudgetExceeded", "cap:render", "`videoconductor budget set render USD`, then"),
+        ("BudgetExceeded", "cap:own", "its own maxCostUsd of $2: `videoconductor retry"),
+        ("BudgetExceeded", "cap:own", " --max-cost-usd N`"),
+        ("BudgetExceeded", "cap:run", "a run of the film with a higher one pays"),
+        ("SpendingStopped", None, "`videoconductor budget resume`"),
+        ("Unpriced", None, "models.json"),
+    ],
+)
+def test_what_a_cap_kept_from_being_sent_says_how_to_make_room(render, error, code, words):
+    failure = Failure(error=error, message="m", code=code)
+    failed = render.having(NOW, "failed", failure=failure, max_cost_usd=Decimal(2))
+    assert words in views.detail(failed, signed)["advice"]
+    told = "\n".join(wording.standing(views.detail(failed, signed)))
+    assert code != "cap:own" or "budget set" not in told
+    assert not any(wrong in told for wrong in ("anew", "ask for another", "no cap"))
+    [row] = wording.page({"videos": [views.summary(failed)], "nextCursor": None})
+    assert "spent $0.00" in row
+    assert "Do not ask for it again" in told
+    assert words in told
 
 
 def test_the_prompt_is_in_no_view(render, finalized):

@@ -171,6 +171,7 @@ class Stage:
     calls: list[str] = field(default_factory=list)
     faults: list[tuple[str, str, str]] = field(default_factory=list)
     published: list[dict[str, Any]] = field(default_factory=list)
+    drifts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     ready: list[dict[str, Any]] = field(default_factory=list)
     waits: list[int] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
@@ -395,9 +396,11 @@ def stage_on(
         monkeypatch.setattr(wiring, "jitter", lambda: random.Random(7))  # noqa: S311
         publish = wiring.events().publish
 
-        def published(status: Any, detail: dict[str, Any]) -> None:
-            publish(status, detail)
+        def published(status: Any, detail: dict[str, Any], beside: Any = None) -> Any:
+            told = publish(status, detail, beside)
             stage.published.append({"status": status, **detail})
+            stage.drifts += [beside[name] for name in sorted(told)]
+            return told
 
         monkeypatch.setattr(wiring.events(), "publish", published)
         film_ready = wiring.events().film_ready

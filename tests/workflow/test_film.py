@@ -99,6 +99,8 @@ def test_what_a_run_leaves_behind_names_every_clip_and_is_announced_once(films):
         "resultKey": run.result_key,
         "estimatedCostUsd": 0.1,
         "costUsd": 0.1,
+        "spentUsd": 0.1,
+        "reservedUsd": 0.0,
     }
     result = films.document(run.result_key)
     assert [clip["clipId"] for clip in result["clips"]] == ["01", "02"]

@@ -212,7 +212,6 @@ def test_two_renders_of_one_clip_with_the_same_still_pay_for_it_once(stage, post
     assert record.cost_ticks == video["cost_usd_ticks"]
 
 
-@pytest.mark.xfail(strict=True, reason="open: a permit is a render's own, two renders have two")
 def test_two_renders_of_one_clip_at_the_same_time_pay_for_its_still_once(stage, monkeypatch):
     gate = Gate(monkeypatch, wiring.provider("xai"), "make_still")
     first = order(stage)

@@ -62,11 +62,11 @@ def failing_saves_of_a_job(monkeypatch, times):
     manifest = wiring.manifest()
     real, failed = manifest.save, []
 
-    def save(render):
+    def save(before, render, *terms):
         if render.job is not None and len(failed) < times:
             failed.append(render.render_id)
             raise ManifestUnavailable("DynamoDB PutItem: ProvisionedThroughputExceeded")
-        return real(render)
+        return real(before, render, *terms)
 
     monkeypatch.setattr(manifest, "save", save)
     return failed

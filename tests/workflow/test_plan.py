@@ -7,7 +7,7 @@ import pytest
 from tests.workflow.conftest import load_handler
 from tests.workflow.test_doors import call
 from tests.workflow.test_film import script
-from videoconductor import wiring
+from videoconductor import views, wiring
 from videoconductor.errors import InvalidRequest
 
 
@@ -43,6 +43,7 @@ def test_a_clip_s_plan_has_what_the_render_would_have_and_its_errors(films, plan
     [clip] = body["clips"]
     render = films.submit(**asked)
     wanted = render.plan.model_dump(mode="json")
+    wanted["estimate"] = views.estimate(render.plan.estimate)
     assert {name: clip[name] for name in clip.keys() & wanted.keys()} == {
         name: wanted[name] for name in clip.keys() & wanted.keys()
     }

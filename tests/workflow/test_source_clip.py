@@ -7,6 +7,7 @@ import pytest
 
 from tests.workflow.test_first_frame import posts_to_xai
 from videoconductor import intake, planning, wiring
+from videoconductor.clip import FilmOrder
 from videoconductor.errors import InvalidRequest, NotAllowed
 
 TASKS = {
@@ -174,3 +175,29 @@ def test_an_edit_of_a_clip_of_ours_needs_consent_to_be_paid_for_again(stage, sou
     with pytest.raises(NotAllowed, match="mayChargeTwice"):
         wiring.conductor().retry(render.render_id)
     assert len(stage.jobs()) == 2
+
+
+def test_a_length_that_another_s_manifest_states_is_not_what_is_reserved(stage, source):
+    """The entry of a clip of ours, taken in elsewhere with a length of its own making."""
+    clip = {"id": "x", "pipelineRequestId": "g", "qualityMode": "draft", "duration": 1}
+    clip |= {"status": "finalized", "url": source.url, "resolution": "480p"}
+    stated = json.dumps({"version": 3, "requestId": "g", "clips": [clip], "runs": []})
+    wiring.director().take_in("g", stated)
+    conductor = wiring.conductor()
+    order = {"prompt": "in the snow", "operation": "edit", "sourceVideoUrl": source.url}
+
+    def most(film):
+        request = intake.clip_request(json.dumps({**order, "pipelineRequestId": film}))
+        return conductor.plan(request)[1].plan.estimate.total_usd
+
+    longest, each = Decimal("8.7"), Decimal("0.07") + Decimal("0.01")
+    assert (most("f"), most("g")) == (2 * Decimal("0.06"), longest * each)
+    text = {
+        "schemaVersion": "1.0",
+        "requestId": "g",
+        "clips": [{"id": "x", "duration": 1, "prompt": "snow"}],
+    }
+    film_order = FilmOrder(source_video_url="manifest")
+    assert wiring.director().plan(json.dumps(text), film_order)[1][0].plan.estimate.total_usd == (
+        longest * each
+    )

@@ -339,11 +339,11 @@ def test_a_job_whose_id_could_not_be_stored_travels_on_and_is_stored_by_poll(sta
     manifest = wiring.manifest()
     real, failures = manifest.save, [0]
 
-    def failing(render):
+    def failing(before, render, *terms):
         if render.job is not None and failures[0] < 1:
             failures[0] += 1
             raise ManifestUnavailable("DynamoDB PutItem: InternalServerError")
-        return real(render)
+        return real(before, render, *terms)
 
     monkeypatch.setattr(manifest, "save", failing)
     render = stage.submit()

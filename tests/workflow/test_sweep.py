@@ -128,7 +128,7 @@ def test_a_clip_that_lost_its_execution_is_left_to_its_film_while_that_runs(film
     orphan = films.record(render).model_copy(
         update={"status": "rendering", "announced": None, "executions": 5}
     )
-    wiring.manifest().save(orphan)
+    wiring.manifest().save(orphan, orphan)
     films.elapsed += LATER
     tally = sweeping._Tally()
     sweeper._help_render(render.render_id, frozenset({run.run_id}), sweeping.SweepOrder(), tally)
@@ -145,7 +145,9 @@ def test_a_clip_of_a_cancelled_run_that_lost_its_execution_is_not_sent(films, sw
     as_before = {"status": "running", "announced": False, "cancelled_at": films.now()}
     wiring.manifest().update_run(run, lambda latest: latest.model_copy(update=as_before))
     unsent = {"status": "planned", "attempts": (), "job": None, "clip": None, "announced": None}
-    wiring.manifest().update(made.render_id, lambda latest: latest.model_copy(update=unsent))
+    key = {"pk": {"S": f"RENDER#{made.render_id}"}, "sk": {"S": "RENDER"}}
+    films.dynamodb.delete_item(TableName="table", Key=key)
+    wiring.manifest().create(made.model_copy(update=unsent))
     films.elapsed += LATER
 
     assert sweep()["resumed"] == [f"film/{run.run_id}"]
@@ -175,7 +177,8 @@ def test_some_are_left_and_work_is_bounded_oldest_first(films, sweep, monkeypatc
     assert sweep()["resumed"] == [first.render_id]
     films.run(films.record(first))
     record = films.record(second)
-    wiring.manifest().save(record.model_copy(update={"executions": sweeping.MAX_EXECUTIONS}))
+    changed = record.model_copy(update={"executions": sweeping.MAX_EXECUTIONS})
+    wiring.manifest().save(record, changed)
     films.elapsed += LATER
     assert sweep() == {**NOTHING, "left": [second.render_id]}
     assert sweep(graceSeconds=10**6) == NOTHING

@@ -105,6 +105,7 @@ def test_a_deadline_that_passes_leaves_the_render_stalled_with_its_request_id(
     record = stage.record(render)
     assert (execution.error, record.status) == ("RenderStalled", "stalled")
     assert record.job["requestId"] == stage.jobs()[0]["id"]
+    assert (record.held_ticks, record.spent_ticks) == (record.attempts[0].reserved_ticks, 0)
     assert short_deadline <= stage.elapsed <= short_deadline + 31
     assert stage.published[-1]["status"] == "stalled"
     assert len(stage.jobs()) == 1
@@ -126,6 +127,7 @@ def test_a_stalled_render_is_attached_again_and_finishes_with_its_first_job(stag
     render = stage.submit(prompt="a lamp [[sim:slow]]")
     stage.run(render)
     assert stage.record(render).status == "stalled"
+    assert stage.record(render).held_ticks > 0
     monkeypatch.setenv("VIDEO_GEN_POLL_TIMEOUT_MS", "900000")
     wiring.settings.cache_clear()
     wiring.conductor.cache_clear()

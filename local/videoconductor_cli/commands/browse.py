@@ -88,7 +88,7 @@ def renders(
                 render["pipelineRequestId"],
                 "" if render["clipId"] == render["renderId"] else render["clipId"],
                 render["qualityMode"],
-                showing.cost(render),
+                showing.cost(render) + showing.reserved(render),
                 render["requestedAt"][5:16].replace("T", " "),
             ]
             for render in found
@@ -115,6 +115,8 @@ def show(manifest: dict[str, Any]) -> None:
             ["run", "asked for", "status", "there", "cost", "not there"],
             [_run_row(run) for run in runs],
         )
+    if spending := showing.spending(manifest.get("spending")):
+        showing.give(f"\nThe film in all: {spending}")
 
 
 def _clip_row(clip: dict[str, Any]) -> list[str]:
@@ -149,7 +151,7 @@ def _run_row(run: dict[str, Any]) -> list[str]:
         run["requestedAt"][5:16].replace("T", " "),
         run["status"],
         f"{run['done']} of {run['total']}",
-        showing.usd(run["costUsd"]),
+        showing.usd(run["costUsd"]) + showing.reserved(run),
         ", ".join([*words, f"and {more} more"] if more > 0 else words),
     ]
 

@@ -37,10 +37,12 @@ def demo() -> None:
         showing.say(f"{local.KEY} is set, and ignored here.")
     with alone(folder), running(folder) as endpoints:
         folder = made(endpoints)
+        spent = capped(endpoints)
     showing.give(f"\nDone in {time.monotonic() - began:.0f} s, nothing was spent. Look at:")
     for path in sorted(folder.rglob("*.*")):
         showing.give(f"  {path}")
     program = showing.program()
+    showing.give(f"{spent} Set your own: {program} budget set day USD")
     showing.give("Try next:")
     showing.give(f"  {program} plan {SCRIPT}")
     showing.give(f"  {program} local up")
@@ -77,6 +79,16 @@ def running(folder: Path) -> Iterator[Endpoints]:
     finally:
         with local.local_stack_problems():
             stack.down()
+
+
+def capped(endpoints: Endpoints) -> str:
+    """What of the day's cap all that came to."""
+    from videoconductor_cli import showing
+
+    day = address.of(endpoints).budget().standing("day")
+    if day is None or day.cap_usd is None:
+        return "No cap on a day's spending is set."
+    return f"{showing.usd(day.spent_usd)} of a day's cap of ${day.cap_usd:g} would be spent."
 
 
 def made(endpoints: Endpoints) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shlex
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,10 +38,9 @@ def film(
             help="Video to edit, or the newest clip the film has of each.",
         ),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Make and pay for what is there already, too.")
-    ] = False,
+    force: options.Force = False,
     max_cost_usd: options.MaxCostUsd = None,
+    quote_id: options.QuoteId = None,
     idempotency_key: Annotated[
         str | None, typer.Option(help="With the key of an earlier run, that run is meant.")
     ] = None,
@@ -64,8 +65,8 @@ def film(
     from videoconductor_cli.exits import counted
     from videoconductor_cli.watching import broken_off, watch_film
 
-    if idempotency_key == "":
-        raise BadInput("--idempotency-key is empty: give one, or leave the option out")
+    for option, held in (("--idempotency-key", idempotency_key), ("--quote-id", quote_id)):
+        options.refuse_empty(option, held)
     place = outcome.folder(download, to)
     if place is not None and no_wait:
         raise BadInput("files are fetched once the clips are there: leave out --no-wait")
@@ -90,7 +91,9 @@ def film(
         showing.give_json(run)
     else:
         film_report.conclude(run, accepted)
-    film_report.complain(run, command(given))
+    changed = {"max_cost_usd": "N", "quote_id": None}
+    again = {**given, **changed} if film_report.reached_its_limit(run) else given
+    film_report.complain(run, command(again))
     lost = 0
     if place is not None:
         with broken_off(f"The clips are in the library; go on fetching them with:\n  {back}"):
@@ -120,6 +123,7 @@ def submit(client: VideoConductor, script: bytes, given: Mapping[str, Any]) -> t
     """Send the script and say what will be made; also the command that comes back to the run."""
     import uuid
 
+    from videoconductor.client.errors import QuoteRequired
     from videoconductor_cli import film_report
     from videoconductor_cli.watching import broken_off
 
@@ -129,42 +133,69 @@ def submit(client: VideoConductor, script: bytes, given: Mapping[str, Any]) -> t
         "The film may have been accepted. This asks for the same run again, and pays for nothing "
         f"twice:\n  {back}"
     ):
-        accepted = client.film(
-            script,
-            clips=given["clip"] or (),
-            remaster=given["remaster"],
-            source_video_url=given["source_url"] or None,
-            force=given["force"],
-            max_cost_usd=given["max_cost_usd"],
-            key=key,
-        ).document
+        try:
+            accepted = client.film(
+                script,
+                clips=given["clip"] or (),
+                remaster=given["remaster"],
+                source_video_url=given["source_url"] or None,
+                force=given["force"],
+                max_cost_usd=given["max_cost_usd"],
+                quote_id=given["quote_id"],
+                key=key,
+            ).document
+        except QuoteRequired as needed:
+            _show_quote(needed.quote.document, given)
+            raise
     film_report.announce(accepted)
     return accepted, back
 
 
-def command(given: Mapping[str, Any], key: str | None = None) -> str:
+def _show_quote(quote: Document, given: Mapping[str, Any]) -> None:
+    """Say what the film would cost, and the two ways to agree to it."""
+    from videoconductor_cli import quote_report, showing
+
+    for row in quote_report.rows(quote):
+        showing.say("  ".join(["", *filter(None, row)]))
+    for line in quote_report.summary(quote):
+        showing.say(line)
+    if quote["quoteId"] is not None:
+        key = given["idempotency_key"]
+        agreed = command({**given, "quote_id": quote["quoteId"]}, key, is_same=True)
+        most = math.ceil(quote["totalUsd"] * 10**6) / 10**6
+        limited = command({**given, "quote_id": None, "max_cost_usd": most}, key, is_same=True)
+        showing.say(f"Agree to it, or set a limit of your own:\n  {agreed}\n  {limited}")
+
+
+def command(given: Mapping[str, Any], key: str | None = None, *, is_same: bool = False) -> str:
     """The command that was given, to be given again: for the run of a key, or for a new one.
 
-    A new run is not forced: it is to pay for what is missing.
+    A new run is not forced: it is to pay for what is missing. And whoever comes back waits.
+    Unless it is to be the same to the letter, as nothing came of it yet.
     """
+    forced = given["force"] and (key or is_same)
     from videoconductor_cli import showing
 
     words = ["film", given["request"]]
     for name in given["clip"] or ():
         words += ["--clip", name]
     words += ["--remaster"] if given["remaster"] else []
-    words += ["--force"] if given["force"] and key else []
+    words += ["--force"] if forced else []
     words += ["--download"] if given["download"] else []
     words += ["--json"] if given["as_json"] else []
+    words += ["--no-wait"] if is_same and given["no_wait"] else []
     for option, held in (
         ("--source-url", given["source_url"]),
         ("--max-cost-usd", given["max_cost_usd"]),
+        ("--quote-id", given.get("quote_id")),
         ("--idempotency-key", key),
         ("--to", given["to"]),
         ("--api", given["api"]),
         ("--data", None if given["api"] else given["data_folder"]),
     ):
-        words += [option, str(held)] if held is not None else []
+        # A float of a tiny amount has an exponent, which nobody would type.
+        text = f"{Decimal(str(held)):f}" if isinstance(held, float) else str(held)
+        words += [option, text] if held is not None else []
     return f"{showing.program()} {shlex.join(words)}"
 
 

@@ -74,6 +74,6 @@ def _row(run: dict[str, Any]) -> list[str]:
         run["runId"],
         run["status"],
         f"{counts['done']} of {counts['total']}" if is_over else f"of {counts['total']}",
-        showing.cost(run),
+        showing.cost(run) + showing.reserved(run),
         run["requestedAt"][5:16].replace("T", " "),
     ]

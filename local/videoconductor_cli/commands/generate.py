@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from videoconductor_cli import options
-from videoconductor_cli.errors import BadInput, NoAnswer
+from videoconductor_cli.errors import NoAnswer
 
 if TYPE_CHECKING:
     from videoconductor import VideoConductor
@@ -34,6 +34,7 @@ def generate(
     clip_id: options.ClipId = None,
     film: options.Film = None,
     max_cost_usd: options.MaxCostUsd = None,
+    quote_id: options.QuoteId = None,
     idempotency_key: Annotated[
         str | None,
         typer.Option(help="With the key of an earlier request, that render is meant."),
@@ -52,8 +53,8 @@ def generate(
     from videoconductor_cli import address, downloads, outcome, reading, showing
     from videoconductor_cli.watching import come_back, watch
 
-    if idempotency_key == "":
-        raise BadInput("--idempotency-key is empty: give one, or leave the option out")
+    options.refuse_empty("--idempotency-key", idempotency_key)
+    options.refuse_empty("--quote-id", quote_id)
     place = outcome.folder(download, to)
     if place is not None:
         downloads.check_writable(place)  # before anything is paid for

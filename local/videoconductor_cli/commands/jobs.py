@@ -75,6 +75,8 @@ def jobs(
     """Make the clips of a jobs file straight at xAI.
 
     Needs XAI_API_KEY and no AWS. Run it again to go on where it stopped: nothing is sent twice.
+    What it spends is outside a stack's caps, kill switch, ledger and quotes; --max-cost-usd is its
+    only limit.
     The exit code is the number of clips that are not there.
     """
     given = dict(locals())
@@ -171,9 +173,18 @@ class _Run:
 
     def _check(self, survey: Survey) -> None:
         """Raises BadInput when it would cost too much, NoAnswer without a key."""
+        from videoconductor import pricing
         from videoconductor_cli import showing
 
         most = self.given["max_cost_usd"]
+        sent = [row.clip.plan.estimate for row in survey.rows if row.may_send]
+        unpriced = dict.fromkeys(name for estimate in sent for name in pricing.unpriced(estimate))
+        if most is not None and unpriced:
+            names = ", ".join(unpriced)
+            raise BadInput(
+                f"--max-cost-usd {most:g} cannot be kept: no price is known of {names}: nothing "
+                "was sent"
+            )
         if most is not None and float(survey.total_usd) > most:
             estimate = showing.usd(float(survey.total_usd))
             raise BadInput(

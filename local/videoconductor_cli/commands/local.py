@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from videoconductor_cli import address, options
-from videoconductor_cli.errors import NoAnswer
+from videoconductor_cli.errors import BadInput, NoAnswer
 
 if TYPE_CHECKING:
     from local_stack import Endpoints
@@ -22,6 +22,9 @@ PARAMETERS = {
     "PollTimeoutMs": "VIDEO_GEN_POLL_TIMEOUT_MS",
     "DefaultDuration": "XAI_VIDEO_DEFAULT_DURATION",
     "DefaultAspectRatio": "XAI_VIDEO_ASPECT_RATIO",
+    "QuoteAboveUsd": "QUOTE_ABOVE_USD",
+    "PriceDriftPercent": "PRICE_DRIFT_PERCENT",
+    "StopOnDrift": "STOP_ON_DRIFT",
 }
 PAID_PARAMETERS = {**PARAMETERS, "XaiApiBaseUrl": "XAI_API_BASE_URL"}
 
@@ -42,14 +45,35 @@ def up(
     simulated: Annotated[
         bool, typer.Option("--simulator", help=f"Use the simulator even if {KEY} is set.")
     ] = False,
+    price_factor: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--simulator-price-factor",
+            metavar="MODEL=FACTOR",
+            help="Have the simulator bill so many times the list price.",
+        ),
+    ] = None,
+    serve_as: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--simulator-serve-as",
+            metavar="MODEL=OTHER",
+            help="Have the simulator say that another model was at work.",
+        ),
+    ] = None,
 ) -> None:
     """Start the local stack and deploy what has changed."""
     from local_stack import LocalStack, Options
     from videoconductor_cli import showing
 
     key = None if simulated else os.environ.get(KEY) or None
+    drifts = {"--price-factor": price_factor or (), "--serve-as": serve_as or ()}
     chosen = Options(
-        port=port, auth=auth, xai_api_key=key, parameters=parameters(os.environ, paid=bool(key))
+        port=port,
+        auth=auth,
+        xai_api_key=key,
+        parameters=parameters(os.environ, paid=bool(key)),
+        simulator_arguments=simulator_arguments(drifts, paid=bool(key)),
     )
     if key:
         showing.say(f"{KEY} is set: renders go to xAI and are billed (--simulator to pay nothing)")
@@ -120,6 +144,31 @@ def parameters(environment: Mapping[str, str], *, paid: bool) -> dict[str, str]:
     return {
         name: environment[variable] for name, variable in names.items() if environment.get(variable)
     }
+
+
+def simulator_arguments(drifts: Mapping[str, Sequence[str]], *, paid: bool) -> tuple[str, ...]:
+    """The simulator's options with their MODEL=VALUE pairs, as arguments. Raises BadInput."""
+    from pydantic import ValidationError
+
+    from xai_simulator.options import SimulatorOptions
+
+    arguments: list[str] = []
+    for option, pairs in drifts.items():
+        named, field = f"--simulator{option[1:]}", option[2:].replace("-", "_")
+        if pairs and paid:
+            raise BadInput(f"{named} has no effect on the real xAI: give --simulator as well")
+        try:
+            options = SimulatorOptions.model_validate({field: list(pairs)})
+        except ValidationError as problem:
+            words = problem.errors()[0]["msg"]
+            raise BadInput(f"{named}: {', '.join(pairs)!r}: {words}") from None
+        models = options.catalog().models
+        for name in getattr(options, field):
+            if name not in models:
+                choices = ", ".join(models)
+                raise BadInput(f"{named}: {name!r} is no model; choose one of: {choices}")
+        arguments += [part for pair in pairs for part in (option, pair)]
+    return tuple(arguments)
 
 
 def take_up(running: Endpoints) -> None:

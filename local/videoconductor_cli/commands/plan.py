@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from videoconductor_cli import options
 from videoconductor_cli.errors import BadInput
@@ -36,11 +34,8 @@ SOME_CLIP = "https://example.com/clip.mp4"
 
 
 def plan(
-    request: Annotated[
-        str | None,
-        typer.Argument(metavar="[REQUEST.json]", help="Clip request or script; - reads stdin."),
-    ] = None,
-    prompt: Annotated[str | None, typer.Option(help="What the clip should show.")] = None,
+    request: options.Request = None,
+    prompt: options.Prompt = None,
     mode: options.Mode = None,
     duration: options.Duration = None,
     aspect_ratio: options.AspectRatio = None,
@@ -49,23 +44,10 @@ def plan(
     image: options.Image = None,
     last_frame: options.LastFrame = None,
     reference: options.Reference = None,
-    source_video: Annotated[
-        str | None,
-        typer.Option(
-            "--source-video",
-            "--source-url",
-            metavar="URL",
-            help="Clip to edit, extend or remaster; `manifest` as in film.",
-        ),
-    ] = None,
+    source_video: options.AnySource = None,
     remaster: options.Remaster = False,
     extend: options.Extend = False,
-    clip_id: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--clip-id", "--clip", help="Name of the clip; clips of a script may be several."
-        ),
-    ] = None,
+    clip_id: options.ClipIds = None,
     film: options.Film = None,
     max_cost_usd: options.MaxCostUsd = None,
     as_json: options.AsJson = False,
@@ -75,28 +57,43 @@ def plan(
     Needs nothing running, no network and no key; spends nothing.
     """
     given = dict(locals())
-    from videoconductor_cli import reading, showing
+    from videoconductor import views
+    from videoconductor_cli import showing
 
-    content = None if request is None else reading.text(request)
-    if content is not None and reading.is_script(content):
-        _show_film(content, given, as_json=as_json)
+    wanted = script_or_clip(request, given)
+    if isinstance(wanted, str):
+        _show_film(wanted, given, as_json=as_json)
         return
-    if clip_id and len(clip_id) > 1:
-        raise BadInput("a clip request is of one clip: give --clip-id once")
-    given["clip_id"] = clip_id[0] if clip_id else None
-    asked, planned = _planned(reading.request(request, given, content))
+    asked, planned = _planned(wanted)
     if as_json:
         total = float(planned.estimate.total_usd)
         showing.give_json({"clips": [_clip(asked, planned)], "estimatedCostUsd": total})
         return
     showing.give(showing.described(planned.model_dump(mode="json")))
-    for line in showing.estimate(planned.estimate.model_dump(mode="json")):
+    for line in showing.estimate(views.estimate(planned.estimate)):
         showing.give(line)
     for warning in planned.warnings:
         showing.give(f"  note: {warning}")
     sent = _sent(planned, _shown)
     showing.give(f"\n{sent['method']} {sent['path']}")
     showing.give_json(sent["body"])
+
+
+def script_or_clip(request: str | None, given: Mapping[str, Any]) -> str | dict[str, Any]:
+    """A script's text, or a clip request's fields, as file and options say. Raises BadInput."""
+    from videoconductor_cli import reading
+
+    content = None if request is None else reading.text(request)
+    if content is not None and reading.is_script(content):
+        if wrong := sorted(name for name in SINGLE_CLIP if given.get(name)):
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
+            raise BadInput(f"a script says for itself what its clips are like: leave out {options}")
+        return content
+    clip_id = given["clip_id"] or ()
+    if len(clip_id) > 1:
+        raise BadInput("a clip request is of one clip: give --clip-id once")
+    one = {**given, "clip_id": clip_id[0] if clip_id else None}
+    return reading.request(request, one, content)
 
 
 def _planned(fields: dict[str, Any]) -> tuple[ClipRequest, RenderPlan]:
@@ -152,11 +149,9 @@ def film_plan(
 
 def _show_film(content: str, given: Mapping[str, Any], *, as_json: bool) -> None:
     """The plan of a scripted request: of all its clips, or of some. Raises BadInput."""
+    from videoconductor import views
     from videoconductor_cli import showing
 
-    if wrong := sorted(name for name in SINGLE_CLIP if given.get(name)):
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
-        raise BadInput(f"a script says for itself what its clips are like: leave out {options}")
     film = film_plan(content, given["clip_id"], given["remaster"], given["source_video"])
     document = film.as_document()
     if as_json:
@@ -164,7 +159,7 @@ def _show_film(content: str, given: Mapping[str, Any], *, as_json: bool) -> None
         return
     for clip, shown in zip(film.clips, document["clips"], strict=True):
         showing.give(f"{shown['clipId']}: {showing.described(clip.plan.model_dump(mode='json'))}")
-        for line in showing.estimate(clip.plan.estimate.model_dump(mode="json")):
+        for line in showing.estimate(views.estimate(clip.plan.estimate)):
             showing.give(line)
         for warning in shown["warnings"]:
             showing.give(f"  note: {warning}")

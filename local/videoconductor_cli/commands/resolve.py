@@ -51,6 +51,15 @@ def retry(
         bool,
         typer.Option("--may-charge-twice", help="Even where the last attempt may have been paid."),
     ] = False,
+    max_cost_usd: Annotated[
+        float | None,
+        typer.Option(
+            "--max-cost-usd",
+            metavar="N",
+            parser=options.us_dollars,
+            help="What all its attempts may cost together, instead of its own limit.",
+        ),
+    ] = None,
     as_json: options.AsJson = False,
     api: options.Api = None,
     data_folder: options.DataFolder = None,
@@ -60,7 +69,9 @@ def retry(
     This is paid for.
     """
     _command(
-        lambda client: client.retry(render_id, may_charge_twice=may_charge_twice),
+        lambda client: client.retry(
+            render_id, may_charge_twice=may_charge_twice, max_cost_usd=max_cost_usd
+        ),
         as_json,
         api,
         data_folder,

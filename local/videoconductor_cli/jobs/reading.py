@@ -29,6 +29,7 @@ NOT_HERE = {
     "clipId": "is called id here",
     "pipelineRequestId": "is the file's project here",
     "maxCostUsd": "is the option --max-cost-usd here",
+    "quoteId": "quotes are for the API: use --max-cost-usd",
     "callbackUrl": "nobody is called back from here",
     "persistToFilebase": "clips are kept on this machine: use --download",
 }

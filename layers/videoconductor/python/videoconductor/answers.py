@@ -6,14 +6,16 @@ there. A field that may be left out is `| Absent`, and never null when it is the
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
+from videoconductor.accounts import By as CostsBy
 from videoconductor.clip import FilmStatus, Operation, Status
+from videoconductor.ledger import Scope as LedgerScope
 from videoconductor.tokens import Scope
 
 Absent = SkipJsonSchema[None]
@@ -65,6 +67,35 @@ class ProblemDetails(Answer):
     errors: list[FieldProblem] | Absent = Field(
         default=None, description="With 400: every problem that was found, up to 50"
     )
+    quote: Quote | Absent = Field(default=None, description="With 402: what it would cost")
+    budget: Shortage | Absent = Field(
+        default=None, description="With 402: the cap that leaves no room for it"
+    )
+
+
+class Shortage(Answer):
+    """A cap that is short of room for what was asked for, or the kill switch."""
+
+    scope: Literal["render", "film", "caller", "day", "month", "stop", "unpriced"] = Field(
+        description="What is capped; `stop` when somebody stopped all spending, `unpriced` when "
+        "there is a cap and a model without a price"
+    )
+    name: str | None = Field(
+        description="Which film, caller, day or month; with `render` which clip, with `unpriced` "
+        "which models; null with `stop`"
+    )
+    cap_usd: Usd | None = Field(description="The cap; null with `stop` and `unpriced`")
+    spent_usd: Usd = Field(description="US dollars settled under it")
+    reserved_usd: Usd = Field(description="US dollars held under it")
+    left_usd: Usd | None = Field(
+        description="The room that is left; null with `stop` and `unpriced`"
+    )
+    needed_usd: Usd = Field(
+        description="US dollars that what is due costs at least; with `render` that clip"
+    )
+    change: str = Field(
+        description="What a person does to make room: a command, but for `unpriced`"
+    )
 
 
 class GatewayMessage(BaseModel):
@@ -85,15 +116,33 @@ class CostLine(Answer):
     quantity: float = Field(description="How many units", ge=0)
     unit: Literal["second", "image"] = Field(description="What `quantity` counts")
     unit_usd: Usd = Field(description="US dollars for one unit")
-    amount_usd: Usd = Field(description="US dollars for all of them")
+    amount_usd: Usd = Field(description="US dollars for all of them, at most")
+    least_usd: Usd = Field(description="The same, at least: less where the outcome is open")
 
 
 class Estimate(Answer):
     """What a render will cost at most, line by line."""
 
     lines: list[CostLine] = Field(description="What is paid for")
-    total_usd: Usd = Field(description="US dollars in all")
+    total_usd: Usd = Field(description="US dollars in all, at most")
+    least_usd: Usd = Field(description="US dollars in all, at least")
     as_of: str = Field(description="The day the prices are of, as YYYY-MM-DD")
+    is_priced: bool = Field(
+        description="False when a model has no price: its lines come to 0, and nobody knows more"
+    )
+
+
+class Spending(Answer):
+    """What was spent, what is reserved, and the cap on both together, in US dollars."""
+
+    cap_usd: Usd | None = Field(description="What may be spent in all; null where there is no cap")
+    spent_usd: Usd = Field(
+        description="Settled: what xAI reported, or the estimate of what it did not report on"
+    )
+    reserved_usd: Usd = Field(
+        description="Held for POSTs whose cost is not known yet, each at its most"
+    )
+    left_usd: Usd | None = Field(description="Room under the cap; null where there is none")
 
 
 class RenderLinks(Answer):
@@ -153,6 +202,10 @@ class RenderSummary(Answer):
     cost_usd: Usd | None = Field(
         description="US dollars that xAI reported for all attempts; null when it reported nothing"
     )
+    spent_usd: Usd = Field(
+        description="US dollars settled: as xAI reported, or by the estimate where it did not"
+    )
+    reserved_usd: Usd = Field(description="US dollars held for POSTs whose cost is not known yet")
     requested_at: datetime = Field(description="When it was asked for (UTC)")
     links: RenderLinks = Field(description="Where to go from here")
 
@@ -182,6 +235,18 @@ class Attempt(Answer):
     has_ended: bool = Field(description="Whether xAI itself gave up the job it started")
     cost_ticks: int | Absent = Field(
         default=None, description="What xAI billed for it, at 10^10 ticks a US dollar"
+    )
+    model_served: str | Absent = Field(
+        default=None, description="The model that xAI says was at work"
+    )
+    reserved_ticks: Count = Field(
+        description="What the POST could cost at most, reserved with its permit"
+    )
+    spent_ticks: int | Absent = Field(
+        default=None, description="What was settled for it; not there while it is reserved"
+    )
+    run_id: str | Absent = Field(
+        default=None, description="The run of a film whose limit it counts towards"
     )
 
 
@@ -265,6 +330,10 @@ class Callback(Answer):
 class RenderDetail(RenderSummary):
     """Everything a caller may know about a render."""
 
+    spending: Spending = Field(
+        description="Of all its POSTs, against its own maxCostUsd or the cap on renders, whichever "
+        "is less"
+    )
     operation: Operation = Field(description="A remaster is `generate`, or `edit` of its source")
     duration: Seconds | None = Field(
         description="Seconds asked for; null when the source clip's length decides"
@@ -361,6 +430,10 @@ class FilmRun(Answer):
     cost_usd: Usd | None = Field(
         description="US dollars xAI billed so far for what was not reused; null when not known"
     )
+    spending: Spending | None = Field(
+        description="Of the run's POSTs, against its own limit; null where a run without a limit "
+        "was not summed up: in lists while it goes on"
+    )
     request_key: str = Field(description="The key of the script in the library's bucket")
     result_key: str | None = Field(
         description="The key of the run's result in the bucket; null until it is over"
@@ -388,6 +461,9 @@ class FilmRow(Answer):
 class FilmDetail(FilmRun):
     """A run with how each of its clips stands."""
 
+    film_spending: Spending | None = Field(
+        description="Of the film with all its runs and single clips, against its cap; null in files"
+    )
     callback: Callback | None = Field(description="Null without a callbackUrl")
     clips: list[FilmRow] = Field(description="Every clip of the run")
 
@@ -462,6 +538,56 @@ class Plan(Answer):
     estimated_cost_usd: Usd = Field(description="US dollars that what is due would cost at most")
 
 
+class QuoteLine(Answer):
+    """One thing that is paid for, and where its price is from."""
+
+    what: str = Field(description="What is paid for")
+    model: str = Field(description="The model whose price it is")
+    quantity: float = Field(description="How many units, at most", ge=0)
+    unit: Literal["second", "image"] = Field(description="What `quantity` counts")
+    unit_usd: Usd = Field(description="US dollars for one unit")
+    least_usd: Usd = Field(description="US dollars for all of them, at least")
+    amount_usd: Usd = Field(description="US dollars for all of them, at most")
+    as_of: str = Field(description="The day the price is of, as YYYY-MM-DD")
+    source: str = Field(description="Where the price is from")
+
+
+class QuotedClip(Answer):
+    """A clip, and what is paid for it."""
+
+    clip_id: str | None = Field(description="The clip's name; null where none is given")
+    quality_mode: str = Field(description="The quality mode it is made in")
+    due: bool = Field(description="Whether it would be paid for")
+    reused: bool = Field(description="Whether it is there already")
+    lines: list[QuoteLine] = Field(
+        description="What is paid for: nothing unless it is due; left out in quotes of more than "
+        "500 clips"
+    )
+    least_usd: Usd = Field(description="US dollars at least, if it is made")
+    total_usd: Usd = Field(description="US dollars at most")
+    warnings: list[str] = Field(description="What is odd about it, or cannot be checked")
+
+
+class Quote(Answer):
+    """What a clip or a script costs, line by line. Nothing was written, nothing spent."""
+
+    quote_id: str | None = Field(
+        description="What a film takes as `quoteId`; null for a single clip, whose limit is "
+        "`maxCostUsd`, and when something has no price"
+    )
+    expires_at: datetime = Field(description="Until when a quoteId of now is good (UTC)")
+    film_id: str = Field(description="The film")
+    clips: list[QuotedClip] = Field(description="A clip request's only one, or a script's")
+    due: Count = Field(description="How many clips would be paid for")
+    reused: Count = Field(description="How many are there already")
+    least_usd: Usd = Field(description="US dollars that what is due costs at least, if it is made")
+    total_usd: Usd = Field(description="US dollars that what is due costs at most")
+    unpriced: list[str] = Field(
+        description="Models without a price: what they make is not in the total, and is refused "
+        "under any limit"
+    )
+
+
 class TaskLimits(Answer):
     """The bounds of one task on one model; null where there is none."""
 
@@ -499,6 +625,7 @@ class ModelRow(Answer):
     )
     prices: Prices = Field(description="What it costs")
     notes: str | None = Field(description="What else there is to know; null when nothing")
+    retires: date | None = Field(description="The day it goes; null where none is known")
     as_of: str = Field(description="The day all this was looked up, as YYYY-MM-DD")
     source: str = Field(description="Where")
 
@@ -541,7 +668,9 @@ class ModeRow(Answer):
     )
     aliases: list[str] = Field(description="Its other names")
     about: str = Field(description="What it is good for")
-    usd_per_second: Usd = Field(description="US dollars for a second of video")
+    usd_per_second: Usd | None = Field(
+        description="US dollars for a second of video; null when its model has no price"
+    )
     as_of: str = Field(description="The day of the price, as YYYY-MM-DD")
     source: str = Field(description="Where the price is from")
 
@@ -665,6 +794,9 @@ class ManifestRun(Answer):
     failed: list[MissedClip] = Field(description="What it ended without; the first 100")
     estimated_cost_usd: Usd = Field(description="US dollars that what was due costs at most")
     cost_usd: Usd | None = Field(description="US dollars xAI billed; null when not known")
+    spending: Spending | None = Field(
+        description="Of its POSTs, against its own limit; null while it goes on without one"
+    )
 
 
 class Manifest(Answer):
@@ -673,6 +805,9 @@ class Manifest(Answer):
     version: Literal[3] = Field(description="Of the format")
     request_id: str = Field(description="The film")
     clips: list[ManifestClip | MissingClip] = Field(description="Sorted by key")
+    spending: Spending | None = Field(
+        description="Of the whole film, against its cap; null but on the last page"
+    )
     runs: list[ManifestRun] = Field(description="The newest 50, oldest first; on the last page")
     next: str | Absent = Field(
         default=None, description="What `after` takes for the next page; not there on the last"
@@ -756,6 +891,126 @@ class CompatibleRefusal(Answer):
     errors: list[FieldProblem] | Absent = Field(
         default=None, description="With 400: every problem that was found, up to 50"
     )
+
+
+# ── Money ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class CapsInForce(Answer):
+    """Every cap there is, in US dollars; null is no cap."""
+
+    render: Usd | None = Field(description="On all POSTs of one render")
+    film: dict[str, Usd | None] = Field(
+        description="On all of one film, for good: by its id, `*` for those not named"
+    )
+    caller: dict[str, Usd | None] = Field(
+        description="On one caller in a calendar month (UTC): by ARN or `token:NAME`, `*` for "
+        "those not named"
+    )
+    day: Usd | None = Field(description="On everybody on a day (UTC)")
+    month: Usd | None = Field(description="On everybody in a calendar month (UTC)")
+
+
+class CapStanding(Spending):
+    """What counts towards a cap: for caller in the month that is said, for day and month now."""
+
+    scope: LedgerScope = Field(description="What is counted")
+    name: str = Field(description="The day, the month, the film or the caller")
+    month: str | None = Field(description="The month, for a caller; else null")
+
+
+class Budget(Answer):
+    """The caps in force, and how what they count stands."""
+
+    caps: CapsInForce = Field(description="The caps, as PATCH takes them")
+    stopped: bool = Field(description="Whether the kill switch is set: no new POST is let out")
+    stopped_at: datetime | None = Field(description="Since when; null when it is not set")
+    stopped_because: str | None = Field(description="Why; null when it is not set")
+    changed_at: datetime | None = Field(description="When any of it last changed; null if never")
+    changed_by: str | None = Field(description="Who changed it; null if nobody ever did")
+    standings: list[CapStanding] = Field(
+        description="Today, this month, and films and callers with a cap of their own, or asked for"
+    )
+
+
+class CostAmounts(Answer):
+    """What POSTs cost, in US dollars."""
+
+    posts: Count = Field(description="POSTs that were permitted; xAI may have refused some")
+    settled_usd: Usd = Field(description="What they cost: the next two together")
+    reported_usd: Usd = Field(description="As xAI reported it")
+    estimated_usd: Usd = Field(description="As it was estimated, where xAI reported nothing")
+    held_usd: Usd = Field(description="Reserved for those of which the cost is not known yet")
+    released_usd: Usd = Field(description="Was reserved, and came free: nothing was accepted")
+    orchestration_usd: Usd = Field(description="What AWS charges beside it: an estimate")
+
+
+class CostRow(CostAmounts):
+    """What the POSTs of one name cost."""
+
+    name: str | None = Field(description="What they have in common; null for those without it")
+
+
+class OrchestrationPrices(Answer):
+    """What orchestrationUsd is made of."""
+
+    about: str = Field(description="How it is reckoned, for people")
+    region: str = Field(description="The region whose prices they are")
+    as_of: str = Field(description="The day the prices are of, as YYYY-MM-DD")
+    source: str = Field(description="Where the prices are from")
+
+
+class Costs(Answer):
+    """What was spent on POSTs that were permitted on some days."""
+
+    by: CostsBy = Field(description="What `name` is in the rows")
+    first: date = Field(alias="from", description="The first day (UTC)")
+    last: date = Field(alias="to", description="The last day (UTC)")
+    film: str | None = Field(description="Only of this film; null for all")
+    caller: str | None = Field(description="Only of this caller; null for all")
+    tag: str | None = Field(description="Only of this tag, empty for none; null for all")
+    render: str | None = Field(description="Only of this render; null for all")
+    run: str | None = Field(description="Only of this run; null for all")
+    rows: list[CostRow] = Field(description="The dearest first; days and months in their order")
+    totals: CostAmounts = Field(description="Of all rows")
+    orchestration: OrchestrationPrices = Field(description="What orchestrationUsd is made of")
+
+
+class NamedCounter(Answer):
+    """One sum that is kept."""
+
+    scope: LedgerScope = Field(description="What is counted")
+    name: str = Field(description="The day, the month, the film, the caller or the run")
+    month: str | None = Field(description="The month, for a caller; else null")
+
+
+class Booked(Answer):
+    """What a counter says, or the ledger's entries come to."""
+
+    spent_usd: float = Field(description="Settled, US dollars")
+    reserved_usd: float = Field(description="Held, US dollars")
+    total_usd: float = Field(description="Both, US dollars: what caps are held against")
+    entries: int = Field(description="How many entries of the ledger")
+
+
+class CounterDifference(NamedCounter):
+    """A counter that is not the sum of its entries."""
+
+    counter: Booked = Field(description="What the counter says")
+    ledger: Booked = Field(description="What its entries come to")
+
+
+class CostCheck(Answer):
+    """Whether the counters are the sums of the ledger's entries."""
+
+    agrees: bool = Field(description="Whether no difference was found")
+    days: Count = Field(description="Days whose entries were read")
+    entries: Count = Field(description="Entries that were read")
+    counters: Count = Field(description="Counters that were compared")
+    moving: list[NamedCounter] = Field(
+        description="Counters that somebody wrote at every look: nothing is said of them"
+    )
+    differences: list[CounterDifference] = Field(description="Counters that do not agree")
 
 
 # ── The document ─────────────────────────────────────────────────────────────────────────────────

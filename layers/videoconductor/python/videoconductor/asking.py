@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from videoconductor import details, intake, reading, views
 from videoconductor.clip import ClipRequest, FilmOrder, Inbox, Noun
 from videoconductor.details import FieldError, RefusalDetail
-from videoconductor.errors import IdempotencyConflict, InvalidRequest, Problem, VideoConductorError
+from videoconductor.errors import (
+    IdempotencyConflict,
+    InvalidRequest,
+    OverBudget,
+    Problem,
+    QuoteRequired,
+    VideoConductorError,
+)
 
 if TYPE_CHECKING:
     from videoconductor.conductor import Conductor
@@ -18,7 +25,7 @@ if TYPE_CHECKING:
     from videoconductor.events import Events
 
 # What is the request's fault, and stays so however often it is tried.
-REFUSALS = (InvalidRequest, IdempotencyConflict)
+REFUSALS = (InvalidRequest, IdempotencyConflict, OverBudget, QuoteRequired)
 # What tells a script from a clip request; the one or the other.
 OF_A_SCRIPT = frozenset({"clips", "schemaVersion"})
 _WRAPPING = ("script", "order")
@@ -88,6 +95,7 @@ class Reception:
             inbox=inbox,
             errors=errors,
             more_errors=more,
+            quote=details.quoted(refused),
         )
         self.events.refused(detail.model_dump(mode="json"))
         return Taken(outcome="refused", inbox=inbox, errors=errors)

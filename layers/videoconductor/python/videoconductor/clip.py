@@ -52,6 +52,7 @@ MAX_OVERLAYS = 12
 MAX_OVERLAY_CHARACTERS = 500
 FROM_MANIFEST = "manifest"
 FILM_CANCELLED = "FilmCancelled"  # the error of a clip that was cancelled with its film's run
+STILL = "still by"  # how the line of an estimate begins that is for a still
 TICKS_PER_USD = 10**10  # xAI's `usage.cost_in_usd_ticks`
 
 Usd = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
@@ -175,26 +176,50 @@ class ClipRequest(Noun):
     ref_code: Label | None = None
     thumbnail: ThumbnailOrder | None = None
     max_cost_usd: MaxCost | None = None
+    quote_id: StrictStr | None = None
     callback_url: StrictStr | None = None
     persist_to_filebase: StrictBool | None = None
 
 
 class CostLine(Noun):
-    """One thing that is paid for: `quantity` units of `what`, each at `unit_usd`."""
+    """One thing that is paid for: `quantity` units of `what`, each at `unit_usd`.
+
+    `amount_usd` is the most that it can come to; `least_usd` the least, where that is not the same.
+    """
 
     what: str
     quantity: Usd
     unit: Literal["second", "image"]
     unit_usd: Usd
     amount_usd: Usd
+    least_usd: Usd | None = None
+
+    @property
+    def at_least_usd(self) -> Decimal:
+        """The least that it can come to."""
+        return self.amount_usd if self.least_usd is None else self.least_usd
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it is for the still, whose POST is one of its own."""
+        return self.what.startswith(STILL)
 
 
 class Estimate(Noun):
-    """What a plan will cost, line by line, at the prices of `as_of`."""
+    """What a plan will cost at most, line by line, at the prices of `as_of`.
+
+    Not `is_priced` when a model has no price: its lines come to nothing, and nobody knows more.
+    """
 
     lines: tuple[CostLine, ...]
     total_usd: Usd
     as_of: str
+    is_priced: bool = True
+
+    @property
+    def least_usd(self) -> Decimal:
+        """What it costs at least, if it is made."""
+        return sum((line.at_least_usd for line in self.lines), Decimal(0))
 
 
 class Frame(Noun):
@@ -235,7 +260,11 @@ class Attempt(Noun):
 
     `outcome` is `submitting` from the moment the permit is taken; only an answer that proves
     something moves it on. `has_ended` says that the provider itself gave up the job this POST
-    started; `cost_ticks` what it billed; `repeats` how many postponed tries this one stands for.
+    started; `cost_ticks` what it billed, `model_served` which model it says made it; `repeats` how
+    many postponed tries this one stands for.
+    `reserved_ticks` is what the POST may cost, reserved with the permit; `spent_ticks` what was
+    settled in the end; `run_id` the run of a film whose limit it counts towards, `caller` who had
+    it sent, if that is not the render's own.
     """
 
     number: int
@@ -248,6 +277,25 @@ class Attempt(Noun):
     repeats: int = 0
     has_ended: bool = False
     cost_ticks: int | None = None
+    model_served: str | None = None
+    reserved_ticks: int = 0
+    spent_ticks: int | None = None
+    run_id: str | None = None
+    caller: str | None = None
+
+    @property
+    def held_ticks(self) -> int:
+        """What is reserved for it still: neither released nor settled."""
+        is_open = self.spent_ticks is None and self.outcome not in {"refused", "not_sent"}
+        return self.reserved_ticks if is_open else 0
+
+    def costing(self, reported: int | None) -> dict[str, Any]:
+        """The changes that settle it: to what the provider reports, else to what was reserved."""
+        if reported is None:
+            # What was reported before, or reserved, stands.
+            spent = self.reserved_ticks if self.cost_ticks is None else self.cost_ticks
+            return {"spent_ticks": spent}
+        return {"cost_ticks": reported, "spent_ticks": reported}
 
 
 class Moment(Noun):
@@ -382,7 +430,9 @@ class Render(Noun):
     `version` rises with every write of the record; a write from an older one is refused.
     `fingerprint` is of all that shapes the clip; `taken_up_by` the run of a film, with the number
     of its execution, that last set the render going; `wanted_at` when it was last asked for, if
-    that was again after it had come to nothing.
+    that was again after it had come to nothing. `max_cost_usd` is what all its attempts may cost
+    together, `run_limit_usd` what all clips of the run that took it up may; `set_going_by` who had
+    it go on last, if that was not its `caller`, and so spends what it spends.
     """
 
     render_id: Id
@@ -401,6 +451,9 @@ class Render(Noun):
     callback_url: str | None = None
     inbox: Inbox | None = None
     wanted_at: datetime | None = None
+    max_cost_usd: Usd | None = None
+    run_limit_usd: Usd | None = None
+    set_going_by: str | None = None
 
     status: Status = "planned"
     version: int = 0
@@ -426,6 +479,7 @@ class Render(Noun):
     pictures: Pictures | None = None
     failure: Failure | None = None
     announced: Status | None = None
+    drifts_told: tuple[str, ...] = ()
 
     caught: Caught | None = None
 
@@ -462,6 +516,24 @@ class Render(Noun):
         attempts = (*self.still_attempts, *self.attempts)
         known = [a.cost_ticks for a in attempts if a.cost_ticks is not None]
         return sum(known) if known else None
+
+    @property
+    def held_ticks(self) -> int:
+        """What is reserved for its POSTs and not settled yet."""
+        return sum(attempt.held_ticks for attempt in (*self.still_attempts, *self.attempts))
+
+    @property
+    def spent_ticks(self) -> int:
+        """What was settled for its POSTs; before there was a ledger, what was reported."""
+        return sum(
+            (attempt.cost_ticks or 0) if attempt.spent_ticks is None else attempt.spent_ticks
+            for attempt in (*self.still_attempts, *self.attempts)
+        )
+
+    @property
+    def run_id(self) -> str | None:
+        """The run of a film that last set it going."""
+        return self.taken_up_by.rpartition("-")[0] if self.taken_up_by else None
 
     @property
     def request_id(self) -> str | None:
@@ -534,7 +606,7 @@ class FilmOrder(Noun):
 
     `source_video_url` is the video every clip is edited from, or FROM_MANIFEST for the one that
     the film's manifest has of each. `force` makes clips again that are there already.
-    `callback_url` is told when the run is over.
+    `callback_url` is told when the run is over. With `quote_id` it is held to what was quoted.
     """
 
     only: tuple[Id, ...] = ()
@@ -542,6 +614,7 @@ class FilmOrder(Noun):
     source_video_url: str | None = None
     force: bool = False
     max_cost_usd: Usd | None = None
+    quote_id: str | None = None
     callback_url: str | None = None
 
 
@@ -605,6 +678,8 @@ class FilmRun(Noun):
     not come to be; the run's result in the library holds all. Of `total` clips, `items` get their
     turn and `due` have to be paid for. `forced_as` is the run whose forced clips these are, itself
     or the one that it retries; `cancelled_at` is when somebody called it off, before its end.
+    `cost_usd` is what the provider reported, `spent_usd` what was settled, `reserved_usd` what is
+    held still: None until it is summed up.
     """
 
     run_id: Id
@@ -620,6 +695,7 @@ class FilmRun(Noun):
     clips_key: str
     request_key: str
     order_key: str | None = None
+    max_cost_usd: Usd | None = None
     forced_as: str | None = None
     may_charge_twice: bool = False
     callback_url: str | None = None
@@ -634,6 +710,8 @@ class FilmRun(Noun):
     failed: int = 0
     unresolved: int = 0
     cost_usd: Usd | None = None
+    spent_usd: Usd | None = None
+    reserved_usd: Usd | None = None
     missing: tuple[Shortfall, ...] = ()
     result_key: str | None = None
     announced: bool = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,7 +11,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from videoconductor import identity, inputs, planning, pricing, remastering, revival
+from videoconductor import (
+    budgets,
+    identity,
+    inputs,
+    ledger,
+    planning,
+    pricing,
+    quotes,
+    remastering,
+    revival,
+)
 from videoconductor.clip import (
     SETTLED,
     ClipRequest,
@@ -37,6 +46,7 @@ from videoconductor.models import ModelCatalog
 from videoconductor.planning import PlanDefaults, PlannedClip
 from videoconductor.providers import Job
 from videoconductor.quality import QualityModes
+from videoconductor.quotes import Quote
 
 if TYPE_CHECKING:
     from videoconductor.library import Library
@@ -45,7 +55,15 @@ if TYPE_CHECKING:
 
 MAX_KEY_CHARACTERS = 255
 DEFAULT_FILM = "default"
-_ASSUMED_ROLE = re.compile(r"(arn:[^:]+:sts::[^:]*:assumed-role/(.+))/[^/]+")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is known of a source clip."""
+
+    seconds: Decimal | None = None
+    resolution: str | None = None
+    is_trusted: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,8 +102,9 @@ class Conductor:
             # Before planning: a repetition is answered as the first was, whatever presets say now.
             with suppress(RenderNotFound):
                 return self._again(self.manifest.read(render_id), digest)
-        plan = self._planned(request, self._own_source_seconds(request), self.defaults)
-        render = self.drafted(request, plan, render_id, caller)
+        limited = self._limited(request)
+        plan = self._planned(limited, self._own_source(request), self.defaults)
+        render = self.drafted(limited, plan, render_id, caller)
         return self._recorded(render.model_copy(update={"inbox": inbox}))
 
     def plan(self, request: ClipRequest) -> tuple[str, PlannedClip]:
@@ -93,9 +112,29 @@ class Conductor:
 
         Writes nothing. Raises InvalidRequest as `accept` does, ManifestUnavailable.
         """
-        plan = self._planned(request, self._own_source_seconds(request), self.defaults)
+        plan = self._planned(self._limited(request), self._own_source(request), self.defaults)
         film = request.pipeline_request_id or DEFAULT_FILM
         return film, PlannedClip(request.clip_id, plan, plan.warnings)
+
+    def quote(self, request: ClipRequest) -> Quote:
+        """What `accept` would pay for the clip as things are now.
+
+        Writes nothing. Raises as `plan` does.
+        """
+        film, clip = self.plan(request)
+        return quotes.quote(film, [clip], quotes.of_clip(request), self.models, self.clock())
+
+    def _limited(self, request: ClipRequest) -> ClipRequest:
+        """A request whose limit is that of the quote it names, or its own if that is lower.
+
+        Raises InvalidRequest for a quote that is not of it, or has expired.
+        """
+        if request.quote_id is None:
+            return request
+        quoted = quotes.agreed(request.quote_id, quotes.of_clip(request), self.clock())
+        own = request.max_cost_usd
+        limit = quoted if own is None else min(quoted, own)
+        return request.model_copy(update={"max_cost_usd": limit})
 
     def remaster(
         self, render_id: str, wanted: Remastering, caller: str, key: str | None = None
@@ -115,24 +154,33 @@ class Conductor:
         )
         defaults = replace(self.defaults, own_images=order.frames)
         try:
-            plan = self._planned(order.request, order.source_seconds, defaults)
+            source = _Source(order.source_seconds, order.source_resolution)
+            plan = self._planned(order.request, source, defaults)
         except InvalidRequest as refused:
             raise remastering.refusal(refused, wanted) from refused
         render = self.drafted(order.request, order.framed(plan), new_id, caller)
         return self._recorded(render.model_copy(update={"request_sha256": digest}))
 
-    def _planned(
-        self, request: ClipRequest, source_seconds: Decimal | None, defaults: PlanDefaults
-    ) -> RenderPlan:
+    def _planned(self, request: ClipRequest, source: _Source, defaults: PlanDefaults) -> RenderPlan:
         """The plan of a request, without the price of a still that its clip has already."""
         unbounded = request.model_copy(update={"max_cost_usd": None})
-        plan = planning.plan(unbounded, self.modes, self.models, defaults, source_seconds)
+        # A process may outlive the day on which it was set up.
+        defaults = replace(defaults, today=self.clock().date())
+        plan = planning.plan(
+            unbounded,
+            self.modes,
+            self.models,
+            defaults,
+            source.seconds,
+            source.resolution,
+            trusts_source=source.is_trusted,
+        )
         if plan.first_frame_prompt is not None and request.clip_id is not None:
             film = request.pipeline_request_id or DEFAULT_FILM
             shape = identity.still_fingerprint(plan)
-            if self.manifest.still(film, request.clip_id, shape) is not None:
-                estimate = pricing.without_still(plan.estimate)
-                plan = plan.model_copy(update={"estimate": estimate})
+            is_there = self.manifest.still(film, request.clip_id, shape) is not None
+            settled = pricing.without_still if is_there else pricing.with_still
+            plan = plan.model_copy(update={"estimate": settled(plan.estimate)})
         planning.check_cost(request.max_cost_usd, plan.estimate)
         return plan
 
@@ -163,6 +211,7 @@ class Conductor:
             thumbnail=request.thumbnail,
             fingerprint=identity.fingerprint(plan),
             callback_url=request.callback_url,
+            max_cost_usd=request.max_cost_usd,
         )
 
     def cancel(self, render_id: str) -> Render:
@@ -198,11 +247,21 @@ class Conductor:
 
         return self._set_going(render_id, attached)
 
-    def retry(self, render_id: str, *, may_charge_twice: bool = False) -> Render:
+    def retry(
+        self,
+        render_id: str,
+        *,
+        caller: str | None = None,
+        may_charge_twice: bool = False,
+        max_cost_usd: Decimal | None = None,
+    ) -> Render:
         """Allow one more POST for a render that came to nothing.
 
         Where the last POST may have been accepted, or its job may still finish, that can mean
-        paying again, and has to be said: `may_charge_twice`. Raises RenderNotFound, NotAllowed.
+        paying again, and has to be said: `may_charge_twice`. `max_cost_usd`, if given, takes the
+        place of what all of the render's POSTs may cost. It goes at today's prices, and `caller`
+        spends it. Raises RenderNotFound, NotAllowed, and InvalidRequest for a limit that has no
+        room for it.
         """
 
         def retried(latest: Render) -> Render:
@@ -214,7 +273,16 @@ class Conductor:
                     "request id, or retry with mayChargeTwice"
                 )
             again = revival.retried(latest, self.clock())
-            return _taken_over(again.model_copy(update={"wanted_at": self.clock()}))
+            limit = latest.max_cost_usd if max_cost_usd is None else max_cost_usd
+            changes: dict[str, object] = {
+                "wanted_at": self.clock(),
+                "set_going_by": caller if caller not in {None, latest.caller} else None,
+                "plan": pricing.repriced(latest.plan, self.models),
+                "max_cost_usd": limit,
+            }
+            again = again.model_copy(update=changes)
+            _check_limit(again, limit)
+            return _taken_over(again)
 
         return self._set_going(render_id, retried)
 
@@ -246,16 +314,18 @@ class Conductor:
             render = self.announce(render)
         return render
 
-    def _own_source_seconds(self, request: ClipRequest) -> Decimal | None:
-        """How long the source clip is, if it is one of the film's own."""
+    def _own_source(self, request: ClipRequest) -> _Source:
+        """What is known of the source clip, if it is one of the film's own."""
         url = request.source_video_url
         if self.library.key_of(url) is None:  # an entry that was taken in may name any bucket
-            return None
+            return _Source()
         film = request.pipeline_request_id or DEFAULT_FILM
         for entry in self.manifest.entries(film):
             if entry.url == url and entry.duration is not None:
-                return Decimal(str(entry.duration))
-        return None
+                # What somebody else's manifest says of a clip is not what xAI goes by.
+                is_made_here = entry.render_id is not None
+                return _Source(Decimal(str(entry.duration)), entry.resolution, is_made_here)
+        return _Source()
 
     def _again(self, render: Render, digest: str) -> Render:
         if render.request_sha256 != digest:
@@ -304,6 +374,22 @@ class Conductor:
         )
 
 
+def _check_limit(render: Render, limit: Decimal | None) -> None:
+    """Refuse a retry that the render's own limit has no room for. Raises InvalidRequest."""
+    if limit is None:
+        return
+    purposes: list[ledger.What] = ["clip"] if render.plan.image is not None else ["still", "clip"]
+    still_to_pay = sum(budgets.price(render.plan, what) or 0 for what in purposes)
+    needed = render.spent_ticks + render.held_ticks + still_to_pay
+    if needed > budgets.ticks_down(limit):
+        words = (
+            f"leaves no room: {budgets.shown(render.spent_ticks)} spent and "
+            f"{budgets.shown(render.held_ticks)} reserved with this retry make "
+            f"{budgets.shown(needed)}"
+        )
+        raise InvalidRequest.of("maxCostUsd", float(limit), words)
+
+
 def _taken_over(render: Render) -> Render:
     """A render that a person set going: cancelling the film's run that did before leaves it."""
     return render.model_copy(update={"taken_up_by": None})
@@ -312,7 +398,9 @@ def _taken_over(render: Render) -> Render:
 def request_sha256(request: ClipRequest) -> str:
     """A fingerprint of what was asked, the same however it was spelt and whatever it may cost."""
     # Whoever repeats a call with another limit still means the render that is paid for.
-    fields = request.model_dump(mode="json", exclude_defaults=True, exclude={"max_cost_usd"})
+    fields = request.model_dump(
+        mode="json", exclude_defaults=True, exclude={"max_cost_usd", "quote_id"}
+    )
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
@@ -333,18 +421,8 @@ def same_request_key(request: ClipRequest) -> str:
 
 def derived_id(caller: str, key: str, *kind: str) -> str:
     """The id that a caller's Idempotency-Key stands for. Raises InvalidRequest."""
-    parts = [principal(caller), _checked_key(key), *kind]
+    parts = [identity.principal(caller), _checked_key(key), *kind]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-
-
-def principal(caller: str) -> str:
-    """Who a caller is from one session to the next.
-
-    A role's session name changes with every process that assumes it, so it does not count; but
-    behind a role of IAM Identity Center it is the person's own name, and does.
-    """
-    match = _ASSUMED_ROLE.fullmatch(caller)
-    return match[1] if match and not match[2].startswith("AWSReservedSSO_") else caller
 
 
 def _checked_key(key: str) -> str:

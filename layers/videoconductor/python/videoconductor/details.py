@@ -5,6 +5,7 @@ Those that we publish describe what `reports` builds; only a refusal is built fr
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, StrictStr
@@ -22,8 +23,15 @@ from videoconductor.clip import (
     Status,
     Usd,
 )
-from videoconductor.errors import InvalidRequest, VideoConductorError
+from videoconductor.drift import MODEL_DRIFT, PRICE_DRIFT
+from videoconductor.errors import (
+    InvalidRequest,
+    OverBudget,
+    QuoteRequired,
+    VideoConductorError,
+)
 from videoconductor.intake import OrderDocument
+from videoconductor.ledger import What
 from videoconductor.reports import DETAIL_TYPES, FILM_READY, REQUEST_REFUSED
 
 CLIP_REQUESTED = "ClipRequested"
@@ -58,6 +66,48 @@ class ClipDetail(Noun):
     purpose: str | None
 
 
+class PriceDriftDetail(Noun):
+    """xAI billed a POST, for a render's still or its clip, otherwise than its estimate had it.
+
+    `percent` is how far `cost_usd` is beside what was expected: above `reserved_usd`, or, negative,
+    below `least_usd`, which is less than that only where the estimate was open.
+    """
+
+    render_id: str
+    clip_id: str
+    pipeline_request_id: str
+    quality_mode: str
+    status: Status
+    what: What
+    attempt: int
+    request_id: str | None
+    model: str
+    least_usd: Usd
+    reserved_usd: Usd
+    cost_usd: Usd
+    percent: float
+    prices_as_of: str
+    ref_code: str | None
+    purpose: str | None
+
+
+class ModelDriftDetail(Noun):
+    """Another model than `model`, the one asked for, was at work on a POST."""
+
+    render_id: str
+    clip_id: str
+    pipeline_request_id: str
+    quality_mode: str
+    status: Status
+    what: What
+    attempt: int
+    request_id: str | None
+    model: str
+    model_served: str
+    ref_code: str | None
+    purpose: str | None
+
+
 class FilmDetail(Noun):
     """What a run of a film came to: how many clips there are, and the first that are missing."""
 
@@ -72,6 +122,8 @@ class FilmDetail(Noun):
     result_key: str | None
     estimated_cost_usd: Usd
     cost_usd: Usd | None
+    spent_usd: Usd | None
+    reserved_usd: Usd | None
 
 
 class FieldError(Noun):
@@ -80,6 +132,20 @@ class FieldError(Noun):
     field: str
     message: str
     choices: tuple[str, ...] = ()
+
+
+class QuotedDetail(Noun):
+    """What a film would cost that was neither quoted nor limited; the quoteId lets it be made.
+
+    It is null when a model of the film has no price.
+    """
+
+    quote_id: str | None
+    expires_at: datetime
+    film_id: str
+    due: int
+    least_usd: Usd
+    total_usd: Usd
 
 
 class RefusalDetail(Noun):
@@ -91,6 +157,7 @@ class RefusalDetail(Noun):
     inbox: Inbox | None = None
     errors: tuple[FieldError, ...]
     more_errors: int = 0
+    quote: QuotedDetail | None = None
 
 
 class ClipRequestedDetail(ClipRequest):
@@ -111,6 +178,8 @@ _PUBLISHED: dict[str, type[BaseModel]] = {
     **dict.fromkeys(DETAIL_TYPES.values(), ClipDetail),
     FILM_READY: FilmDetail,
     REQUEST_REFUSED: RefusalDetail,
+    PRICE_DRIFT: PriceDriftDetail,
+    MODEL_DRIFT: ModelDriftDetail,
 }
 _UNDERSTOOD: dict[str, type[BaseModel]] = {
     CLIP_REQUESTED: ClipRequestedDetail,
@@ -127,6 +196,10 @@ class _Untitled(GenerateJsonSchema):
 
 def field_errors(refused: VideoConductorError) -> tuple[tuple[FieldError, ...], int]:
     """What is wrong with a request, as much as fits into an event, and how much more there is."""
+    if isinstance(refused, QuoteRequired):
+        return (FieldError(field="quoteId", message=str(refused)[:MAX_MESSAGE]),), 0
+    if isinstance(refused, OverBudget):
+        return (FieldError(field="budget", message=str(refused)[:MAX_MESSAGE]),), 0
     if not isinstance(refused, InvalidRequest):
         return (FieldError(field="idempotencyKey", message=str(refused)[:MAX_MESSAGE]),), 0
     shown: list[FieldError] = []
@@ -142,6 +215,21 @@ def field_errors(refused: VideoConductorError) -> tuple[tuple[FieldError, ...], 
             break
         shown.append(error)
     return tuple(shown), len(refused.problems) - len(shown)
+
+
+def quoted(refused: VideoConductorError) -> QuotedDetail | None:
+    """What the request would have cost, if that is what it was refused for."""
+    if not isinstance(refused, QuoteRequired):
+        return None
+    found = refused.quote
+    return QuotedDetail(
+        quote_id=found.quote_id,
+        expires_at=found.expires_at,
+        film_id=found.film,
+        due=sum(clip.is_due for clip in found.clips),
+        least_usd=found.least_usd,
+        total_usd=found.total_usd,
+    )
 
 
 def json_schema() -> dict[str, Any]:

@@ -5,12 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from videoconductor import existing, identity, intake, pricing, revival, script
+from videoconductor import (
+    budgets,
+    existing,
+    identity,
+    intake,
+    planning,
+    pricing,
+    quotes,
+    revival,
+    script,
+)
 from videoconductor.clip import (
     FROM_MANIFEST,
     SETTLED,
@@ -33,8 +43,10 @@ from videoconductor.errors import (
     Problem,
 )
 from videoconductor.planning import OWN_CLIP, PlannedClip, callback_problem
+from videoconductor.quotes import Quote
 
 if TYPE_CHECKING:
+    from videoconductor.books import Books
     from videoconductor.library import Library
     from videoconductor.manifest import Manifest
 
@@ -61,6 +73,22 @@ class _Planned:
 
 
 @dataclass(frozen=True)
+class _Weighed:
+    """The clips of a run, what the film has of them, and what they may cost together."""
+
+    planned: tuple[_Planned, ...]
+    known: _Known
+    clips: tuple[FilmClip, ...]
+    limit: Decimal | None
+
+    @property
+    def due_usd(self) -> Decimal:
+        """What has to be paid for at most."""
+        due = (clip.estimated_cost_usd for clip in self.clips if clip.is_due)
+        return sum(due, Decimal(0))
+
+
+@dataclass(frozen=True)
 class _Asked:
     """A script to be made, and how; `forced_as` is the run whose forced clips are meant."""
 
@@ -79,10 +107,12 @@ class Director:
     conductor: Conductor
     library: Library
     manifest: Manifest
+    books: Books
     start: Callable[[FilmRun], None]
     is_running: Callable[[FilmRun], bool]
     new_id: Callable[[], str]
     clock: Callable[[], datetime]
+    quote_above: Decimal
 
     def accept(
         self,
@@ -94,8 +124,8 @@ class Director:
     ) -> tuple[FilmRun, tuple[FilmClip, ...]]:
         """Put a run of a script on record and set it going; with the same key, only once.
 
-        Raises InvalidRequest with every problem of the file, IdempotencyConflict, NotSetGoing, and
-        the edges' Unavailable errors.
+        Raises InvalidRequest with every problem of the file, QuoteRequired, OverBudget,
+        IdempotencyConflict, NotSetGoing, and the edges' Unavailable errors.
         """
         found = script.reading(text)
         if found.film is None:
@@ -113,16 +143,39 @@ class Director:
 
         Writes nothing. Raises InvalidRequest as `accept` does, ManifestUnavailable.
         """
+        request, weighed = self._looked_at(text, order)
+        return request.request_id, self._as_planned(weighed)
+
+    def quote(self, text: str, order: FilmOrder) -> Quote:
+        """What `accept` would pay for the script as it is now, with a quoteId.
+
+        Writes nothing. Raises as `plan` does.
+        """
+        request, weighed = self._looked_at(text, order)
+        return self._quoted(request, weighed, order)
+
+    def _looked_at(self, text: str, order: FilmOrder) -> tuple[script.FilmRequest, _Weighed]:
         found = script.reading(text)
         if found.film is None:
             raise script.refusal(found.problems)
         asked = _Asked(text, order, "", self.new_id() if order.force else None)
-        planned, known, clips = self._weighed(asked, found, found.film)
-        return found.film.request_id, tuple(
+        return found.film, self._weighed(asked, found, found.film)
+
+    def _quoted(self, request: script.FilmRequest, weighed: _Weighed, order: FilmOrder) -> Quote:
+        content, clips = quotes.of_script(request, order), self._as_planned(weighed)
+        now = self.clock()
+        return quotes.quote(request.request_id, clips, content, self.conductor.models, now)
+
+    def _as_planned(self, weighed: _Weighed) -> tuple[PlannedClip, ...]:
+        return tuple(
             PlannedClip(
-                clip.clip_id, self._priced(one, known), clip.warnings, clip.is_due, clip.is_reused
+                clip.clip_id,
+                self._priced(one, weighed.known),
+                clip.warnings,
+                clip.is_due,
+                clip.is_reused,
             )
-            for one, clip in zip(planned, clips, strict=True)
+            for one, clip in zip(weighed.planned, weighed.clips, strict=True)
         )
 
     def retry(
@@ -137,14 +190,19 @@ class Director:
     ) -> tuple[FilmRun, tuple[FilmClip, ...]]:
         """Hand the script of a run in again as it was: a new run, that pays for what is missing.
 
-        Of `change`, `max_cost_usd` takes the place of the run's own if it is given, and
-        `callback_url` in any case. Raises FilmNotFound, NotAllowed, and what `accept` raises.
+        Of `change`, `max_cost_usd` or `quote_id` take the place of the run's own limit if one is
+        given, and `callback_url` in any case. Raises FilmNotFound, NotAllowed, and what `accept`
+        raises.
         """
-        given = ["retry", film, run_id, may_charge_twice, change.model_dump_json()]
+        said = change.model_dump_json(exclude={"quote_id"})
+        given = ["retry", film, run_id, may_charge_twice, said]
 
         def asked(source: FilmRun, digest: str) -> _Asked:
-            changes: dict[str, object] = {"callback_url": change.callback_url}
-            if change.max_cost_usd is not None:
+            changes: dict[str, object] = {
+                "callback_url": change.callback_url,
+                "quote_id": change.quote_id,
+            }
+            if change.max_cost_usd is not None or change.quote_id is not None:
                 changes["max_cost_usd"] = change.max_cost_usd
             order = self._order(source).model_copy(update=changes)
             text = self._script(source)
@@ -159,7 +217,7 @@ class Director:
 
         Raises FilmNotFound, and what `accept` raises.
         """
-        given = ["remaster", film, run_id, order.model_dump_json()]
+        given = ["remaster", film, run_id, order.model_dump_json(exclude={"quote_id"})]
 
         def asked(source: FilmRun, digest: str) -> _Asked:
             return _Asked(self._script(source), order, digest)
@@ -254,10 +312,14 @@ class Director:
     ) -> tuple[FilmRun, tuple[FilmClip, ...]]:
         """A run that nobody asked for before: planned, priced, put on record and set going."""
         film, order, digest = request.request_id, asked.order, asked.digest
-        planned, known, clips = self._weighed(asked, found, request)
+        weighed = self._weighed(asked, found, request)
+        # Nobody is asked to agree to what would be refused then.
+        self._check_room(film, identity.principal(caller), weighed)
+        self._check_consent(asked, request, weighed)
+        clips, limit = weighed.clips, weighed.limit
         due = [clip for clip in clips if clip.is_due]
         requested_at = self._claimed(run_id, digest) if is_keyed else self.clock()
-        items = self._items(planned, known, caller)
+        items = self._items(weighed.planned, weighed.known, caller, limit)
         run = FilmRun(
             run_id=run_id,
             film=film,
@@ -272,6 +334,7 @@ class Director:
             clips_key=self.library.film_key(film, run_id, "clips"),
             request_key=self.library.film_key(film, run_id, "request"),
             order_key=self.library.film_key(film, run_id, "order"),
+            max_cost_usd=limit,
             forced_as=asked.forced_as,
             may_charge_twice=asked.may_charge_twice,
             callback_url=order.callback_url,
@@ -316,7 +379,7 @@ class Director:
 
     def _weighed(
         self, asked: _Asked, found: script.Reading, request: script.FilmRequest
-    ) -> tuple[tuple[_Planned, ...], _Known, tuple[FilmClip, ...]]:
+    ) -> _Weighed:
         """The clips of a run, and what the film has of them. Raises InvalidRequest."""
         order = asked.order
         if problem := callback_problem(order.callback_url, self.conductor.defaults):
@@ -324,8 +387,91 @@ class Director:
         planned = self._planned(found, request, order, asked.forced_as)
         known = self._known(request.request_id, planned)
         clips = tuple(self._listed(one, known, asked) for one in planned)
-        _check_cost(clips, order.max_cost_usd)
-        return planned, known, clips
+        weighed = _Weighed(planned, known, clips, self._limit(order, request))
+        self._check_cost(order, weighed)
+        return weighed
+
+    def _limit(self, order: FilmOrder, request: script.FilmRequest) -> Decimal | None:
+        """What a run may cost: no more than was allowed, and no more than was quoted."""
+        if order.quote_id is None:
+            return order.max_cost_usd
+        content = quotes.of_script(request, order)
+        quoted = quotes.agreed(order.quote_id, content, self.clock())
+        return quoted if order.max_cost_usd is None else min(quoted, order.max_cost_usd)
+
+    def _check_cost(self, order: FilmOrder, weighed: _Weighed) -> None:
+        """Refuse what may cost more than the limit. Raises InvalidRequest."""
+        limit, due = weighed.limit, weighed.due_usd
+        if limit is None:
+            return
+        if unpriced := self._unpriced(weighed):
+            raise InvalidRequest([planning.unpriced_problem(limit, unpriced)])
+        if due <= limit:
+            return
+        if order.max_cost_usd == limit:
+            words = f"is less than the estimate of ${due}"
+            raise InvalidRequest.of("maxCostUsd", float(limit), words)
+        words = f"is of {quotes.usd(limit)}, and {quotes.usd(due)} is due now: ask for another one"
+        raise InvalidRequest.of("quoteId", order.quote_id, words)
+
+    def _unpriced(self, weighed: _Weighed) -> list[str]:
+        """What of a run nobody knows a price of."""
+        return [
+            name
+            for one, clip in zip(weighed.planned, weighed.clips, strict=True)
+            if clip.is_due and not one.plan.estimate.is_priced
+            for name in pricing.unpriced(self._priced(one, weighed.known).estimate)
+        ]
+
+    def _check_consent(self, asked: _Asked, request: script.FilmRequest, weighed: _Weighed) -> None:
+        """Refuse what costs much and was neither quoted nor limited. Raises QuoteRequired."""
+        if weighed.limit is not None:
+            return
+        if weighed.due_usd > self.quote_above or self._unpriced(weighed):
+            raise quotes.required(self._quoted(request, weighed, asked.order), self.quote_above)
+
+    def _check_room(self, film: str, caller: str, weighed: _Weighed) -> None:
+        """Refuse early what some cap is short of room for, however it goes. Raises OverBudget.
+
+        The caps are kept where a POST takes its permit; this only spares the wait for it.
+        """
+        due = [one for one, clip in zip(weighed.planned, weighed.clips, strict=True) if clip.is_due]
+        if not due:
+            return
+        least = {one.render_id: self._least(one, weighed.known) for one in due}
+        needed = sum(least.values())
+        caps = self.manifest.caps()
+        budgets.check_stop(caps, needed)
+        capped = budgets.capped(caps, film, caller, self.clock())
+        if capped or caps.render is not None:
+            budgets.check_priced(self._unpriced(weighed), needed)
+        self._check_renders(caps, due, weighed.known, least)
+        tallies = self.books.standing(capped) if capped else {}
+        for counter, cap in capped.items():
+            tally = tallies[counter]
+            budgets.check_room(counter, cap, tally.held, tally.settled, needed)
+
+    def _check_renders(
+        self, caps: budgets.Caps, due: Iterable[_Planned], known: _Known, least: Mapping[str, int]
+    ) -> None:
+        """Refuse a run of which one clip alone is more than the cap on renders."""
+        if caps.render is None:
+            return
+
+        def amounts(one: _Planned) -> tuple[int, int, int]:
+            render = known.renders.get(one.render_id)
+            spent = (render.held_ticks, render.spent_ticks) if render else (0, 0)
+            return *spent, least[one.render_id]
+
+        dearest = max(due, key=lambda one: sum(amounts(one)))
+        budgets.check_render(caps, dearest.request.request.clip_id or "", *amounts(dearest))
+
+    def _least(self, one: _Planned, known: _Known) -> int:
+        """What a clip that is due costs at least beyond what is reserved for it already."""
+        least = budgets.ticks(self._priced(one, known).estimate.least_usd)
+        render = known.renders.get(one.render_id)
+        is_under_way = render is not None and render.status not in SETTLED
+        return max(0, least - render.held_ticks) if render and is_under_way else least
 
     def _planned(
         self,
@@ -336,16 +482,18 @@ class Director:
     ) -> tuple[_Planned, ...]:
         entries = {entry.id: entry for entry in self.manifest.entries(film.request_id)}
         sources = _sources(film, order, entries.values())
-        own = {
-            place: entry.duration
-            for entry in entries.values()
-            if self._is_ours(place := _place(entry))
-        }
-        seconds = {
-            name: Decimal(str(own[url]))
+        own = {place: entry for entry in entries.values() if self._is_ours(place := _place(entry))}
+        known = {
+            name: own[url]
             for name, url in sources.items()
-            if own.get(url) is not None
+            if url in own and own[url].duration is not None
         }
+        seconds = {name: Decimal(str(entry.duration)) for name, entry in known.items()}
+        resolutions = {
+            name: entry.resolution for name, entry in known.items() if entry.resolution is not None
+        }
+        # What somebody else's manifest says of a clip is not what xAI goes by.
+        untrusted = {name for name, entry in known.items() if entry.render_id is None}
         # A clip's own source is the script's affair, and told of at its place there.
         is_own = order.source_video_url == FROM_MANIFEST
         given = None if is_own else order.source_video_url
@@ -354,8 +502,10 @@ class Director:
             script.Take(order.only, order.remaster, given, sources if is_own else {}),
             self.conductor.modes,
             self.conductor.models,
-            self.conductor.defaults,
+            replace(self.conductor.defaults, today=self.clock().date()),
             seconds,
+            resolutions,
+            untrusted,
         )
         of_clip: dict[str, list[ManifestEntry]] = {}
         for entry in entries.values():
@@ -422,9 +572,9 @@ class Director:
     def _priced(self, one: _Planned, known: _Known) -> RenderPlan:
         """The plan without the price of a still that is there already."""
         name = one.request.request.clip_id or ""
-        if (name, identity.still_fingerprint(one.plan)) not in known.stills:
-            return one.plan
-        return one.plan.model_copy(update={"estimate": pricing.without_still(one.plan.estimate)})
+        is_there = (name, identity.still_fingerprint(one.plan)) in known.stills
+        settled = pricing.without_still if is_there else pricing.with_still
+        return one.plan.model_copy(update={"estimate": settled(one.plan.estimate)})
 
     def _will_post(self, render: Render | None, asked: _Asked) -> bool:
         """Whether this run may pay for a clip whose render is as it is.
@@ -444,13 +594,15 @@ class Director:
         return again is not None and again.job is None
 
     def _items(
-        self, planned: Iterable[_Planned], known: _Known, caller: str
+        self, planned: Iterable[_Planned], known: _Known, caller: str, limit: Decimal | None
     ) -> list[dict[str, object]]:
-        """The renders whose turn comes in this run, as they are drafted."""
+        """The renders whose turn comes in this run, as they are drafted; `limit` is the run's."""
         return [
             self.conductor.drafted(
                 one.request.request, self._priced(one, known), one.render_id, caller
-            ).model_dump(mode="json", exclude_defaults=True)
+            )
+            .model_copy(update={"run_limit_usd": limit})
+            .model_dump(mode="json", exclude_defaults=True)
             for one in planned
             if one.standing is None or _looks_otherwise(one)
         ]
@@ -490,7 +642,9 @@ class Director:
         items: list[dict[str, object]],
     ) -> None:
         listed = [clip.model_dump(mode="json", exclude_defaults=True) for clip in clips]
-        order = json.dumps(intake.order_document(asked.order), ensure_ascii=False)
+        # A quote is of this run: one that retries it is asked for anew.
+        kept = asked.order.model_copy(update={"quote_id": None})
+        order = json.dumps(intake.order_document(kept), ensure_ascii=False)
         self.library.put_document(run.request_key, asked.text.encode())
         self.library.put_document(run.order_key or "", order.encode())
         self.library.put_document(run.clips_key, json.dumps(listed).encode())
@@ -512,7 +666,8 @@ def _digest(order: FilmOrder, text: str) -> str:
     # Whoever repeats a call with another limit still means the run that is paid for.
     unlimited = order.model_copy(update={"max_cost_usd": None})
     # Without a callbackUrl as it was before there was any: keys do not expire.
-    chosen = unlimited.model_dump_json(exclude=None if order.callback_url else {"callback_url"})
+    aside = {"quote_id"} if order.callback_url else {"quote_id", "callback_url"}
+    chosen = unlimited.model_dump_json(exclude=aside)
     return hashlib.sha256(f"{chosen}\0{text}".encode()).hexdigest()
 
 
@@ -579,11 +734,3 @@ def _looks_otherwise(one: _Planned) -> bool:
 def _check_same(held: str, digest: str) -> None:
     if held != digest:
         raise IdempotencyConflict("this Idempotency-Key came with another request before")
-
-
-def _check_cost(clips: Iterable[FilmClip], limit: Decimal | None) -> None:
-    total = sum((clip.estimated_cost_usd for clip in clips if clip.is_due), Decimal(0))
-    if limit is not None and total > limit:
-        raise InvalidRequest.of(
-            "maxCostUsd", float(limit), f"is less than the estimate of ${total}"
-        )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from videoconductor import intake, reading, views, wiring
+from videoconductor import accounts, intake, reading, views, wiring
+from videoconductor.accounts import Question
 from videoconductor.clip import FilmOrder, Render
 from videoconductor.errors import (
     CallerUnknown,
@@ -224,6 +226,29 @@ def listing(app: APIGatewayHttpResolver) -> Wanted:
 def run_listing(app: APIGatewayHttpResolver) -> Wanted:
     """Which runs the query asks for. Raises InvalidRequest with all problems."""
     return wanted(_query(app), wiring.quality_modes(), RUN_FIELDS)
+
+
+def question(app: APIGatewayHttpResolver) -> Question:
+    """What the query asks about costs. Raises InvalidRequest with all problems."""
+    return accounts.question(_query(app), wiring.now())
+
+
+def span(app: APIGatewayHttpResolver) -> tuple[date, date] | None:
+    """The days that the query names, None for all there are. Raises InvalidRequest."""
+    return accounts.span(_query(app))
+
+
+def wants_csv(app: APIGatewayHttpResolver) -> bool:
+    """Whether the answer is to be CSV, by the query or else by the header Accept."""
+    accepted = app.current_event.headers.get("accept", "")
+    return query(app, "format") == "csv" or (
+        query(app, "format") is None and accepted.partition(";")[0].strip() == "text/csv"
+    )
+
+
+def csv(text: str) -> Response[str]:
+    """A table as CSV."""
+    return Response(200, "text/csv; charset=utf-8", text, headers={"Cache-Control": "no-store"})
 
 
 def patience(app: APIGatewayHttpResolver) -> int:

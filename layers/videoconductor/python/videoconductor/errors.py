@@ -6,12 +6,15 @@ VideoConductorError
 ├── Unidentified            no service token, or none that is good
 ├── ScopeMissing            the service token does not allow this
 ├── TokensUnavailable       the service tokens cannot be read: the caller may ask again
+├── QuoteRequired           more is due than may be spent without a quote or a limit
+├── OverBudget              a cap or the kill switch leaves no room for what is asked for
 ├── RenderNotFound          no render has this id
 ├── IdempotencyConflict     the same Idempotency-Key came with another request
 ├── NotAllowed              the render's state rules the command out
 ├── RenderExists            a render of this id is on record already
 ├── KeyTaken                an object stands under this key already
 ├── RecordChanged           somebody else wrote the record first: read it again
+├── StillInTheMaking        another render has the same still made: wait for it
 ├── ManifestUnavailable     DynamoDB failed us: the machine retries
 ├── LibraryUnavailable      S3 failed us: the machine retries
 ├── EventsUnavailable       EventBridge failed us: the machine retries
@@ -35,6 +38,9 @@ VideoConductorError
 └── RenderFailed            final
     ├── RenderRefused       the provider refused the POST; nothing was accepted
     │   └── OutOfCredits    refused because the account has no money left
+    ├── BudgetExceeded      a cap is short of room for the POST; nothing was sent
+    │   ├── SpendingStopped somebody set the kill switch; nothing was sent
+    │   └── Unpriced        there is a cap, and a model without a price; nothing was sent
     ├── ModerationRejected  made, withheld, and usually billed
     ├── RenderExpired       the provider dropped the job
     ├── NotAClip            what was delivered is not a playable MP4
@@ -47,7 +53,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from videoconductor.quotes import Quote
 
 
 class VideoConductorError(Exception):
@@ -90,6 +101,43 @@ class InvalidRequest(VideoConductorError):
         return cls([Problem(field, value, message, tuple(choices))])
 
 
+class QuoteRequired(VideoConductorError):
+    """More is due than may be spent without a quote or a limit: nothing was written.
+
+    `quote` is what it would cost.
+    """
+
+    def __init__(self, message: str, quote: Quote) -> None:
+        super().__init__(message)
+        self.quote = quote
+
+
+class OverBudget(VideoConductorError):
+    """A cap or the kill switch leaves no room for what is asked for: nothing was written.
+
+    `scope` is that of the cap, `stop`, or `unpriced` when there is a cap and something without a
+    price; `held`, `settled` and `needed` are ticks (10^10 a dollar), `needed` the least that it
+    costs. `change` is what makes room: a command, but for `unpriced`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        scope: str,
+        name: str | None,
+        cap: Decimal | None,
+        held: int,
+        settled: int,
+        needed: int,
+        change: str,
+    ) -> None:
+        super().__init__(message)
+        self.scope, self.name, self.cap = scope, name, cap
+        self.held, self.settled, self.needed = held, settled, needed
+        self.change = change
+
+
 class CallerUnknown(VideoConductorError):
     """Nobody vouches for the caller."""
 
@@ -128,6 +176,10 @@ class KeyTaken(VideoConductorError):
 
 class RecordChanged(VideoConductorError):
     """Somebody else wrote the record first: read it again."""
+
+
+class StillInTheMaking(VideoConductorError):
+    """Another render has the same still made at this moment: wait for it."""
 
 
 class ManifestUnavailable(VideoConductorError):
@@ -215,14 +267,23 @@ class FilmNotFound(VideoConductorError):
 
 
 class RenderFailed(VideoConductorError):
-    """Final. `code` is the provider's own, `cost_ticks` (10^10 a dollar) what it says it billed."""
+    """Final. `code` is the provider's own, `cost_ticks` (10^10 a dollar) what it says it billed.
+
+    `model_served` is the model that it says was at work.
+    """
 
     def __init__(
-        self, message: str, *, code: str | None = None, cost_ticks: int | None = None
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        cost_ticks: int | None = None,
+        model_served: str | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.cost_ticks = cost_ticks
+        self.model_served = model_served
 
 
 class RenderRefused(RenderFailed):
@@ -231,6 +292,18 @@ class RenderRefused(RenderFailed):
 
 class OutOfCredits(RenderRefused):
     """Refused because the account has no money left."""
+
+
+class BudgetExceeded(RenderFailed):
+    """A cap is short of room for the POST: nothing was sent."""
+
+
+class SpendingStopped(BudgetExceeded):
+    """Somebody set the kill switch: nothing was sent."""
+
+
+class Unpriced(BudgetExceeded):
+    """There is a cap, and a model without a price: nothing was sent."""
 
 
 class ModerationRejected(RenderFailed):

@@ -10,11 +10,11 @@ import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from videoconductor import identity, reports, revival
+from videoconductor import budgets, identity, reports, revival, spending
 from videoconductor.clip import (
     FILM_CANCELLED,
     SETTLED,
@@ -39,7 +39,6 @@ Clock = Callable[[], datetime]
 
 MAX_TRIES = 5
 WAIT_SECONDS = 10
-MAX_MISSING_ON_RECORD = 50
 # As many of them fit into an event, whatever a provider says.
 MAX_WORDS = 300
 MAX_CODE = 100
@@ -160,7 +159,7 @@ def _concluded(run: FilmRun, manifest: Manifest, library: Library, clock: Clock)
     ended = ended.model_copy(update=changes)
     library.replace_document(result_key, _result(ended, clips, renders))
     _close_before(run, manifest, library, clock)
-    kept = ended.model_copy(update={"missing": ended.missing[:MAX_MISSING_ON_RECORD]})
+    kept = ended.model_copy(update={"missing": ended.missing[: reports.MAX_MISSING]})
     return manifest.update_run(run, _ended(kept))
 
 
@@ -180,7 +179,7 @@ def _close_before(run: FilmRun, manifest: Manifest, library: Library, clock: Clo
         changes = {
             "status": _outcome(closed),
             "ended_at": clock(),
-            "missing": closed.missing[:MAX_MISSING_ON_RECORD],
+            "missing": closed.missing[: reports.MAX_MISSING],
         }
         manifest.update_run(earlier, _ended(closed.model_copy(update=changes)))
 
@@ -236,6 +235,7 @@ def summed_up(run: FilmRun, clips: Iterable[FilmClip], renders: dict[str, Render
     done = failed = unresolved = 0
     missing: list[Shortfall] = []
     costs: list[Decimal] = []
+    held = spent = 0
     for clip in clips:
         render = renders.get(clip.render_id)
         status, _ = run.standing(render)
@@ -245,6 +245,9 @@ def summed_up(run: FilmRun, clips: Iterable[FilmClip], renders: dict[str, Render
         unresolved += status in {"submit_unknown", "stalled"} and not is_there
         if render is not None and not clip.is_reused and render.cost_usd is not None:
             costs.append(render.cost_usd)
+        if render is not None and not clip.is_reused:
+            more_held, more_spent = spending.booked(run, render)
+            held, spent = held + more_held, spent + more_spent
         if not is_there:
             missing.append(_shortfall(run, clip, render))
     return run.model_copy(
@@ -254,6 +257,8 @@ def summed_up(run: FilmRun, clips: Iterable[FilmClip], renders: dict[str, Render
             "unresolved": unresolved,
             "missing": tuple(missing),
             "cost_usd": sum(costs, Decimal(0)) if costs else None,
+            "spent_usd": budgets.usd(spent),
+            "reserved_usd": budgets.usd(held),
         }
     )
 
@@ -304,7 +309,7 @@ def _made_good(
             return latest
         return again.model_copy(
             update={
-                "taken_up_by": turn.marker,
+                **_of_run(turn, again),
                 "thumbnail": turn.render.thumbnail,
                 "wanted_at": asked_at,
             }
@@ -315,6 +320,18 @@ def _made_good(
         return _rest(turn, record)
     # Another run was quicker.
     return _render(turn, record) if record.taken_up_by == turn.marker else _wait(turn)
+
+
+def _of_run(turn: Turn, render: Render) -> dict[str, Any]:
+    """What changes of a render that a run sets going: who spends, how much, at which prices."""
+    drafted = turn.render
+    is_other = drafted.caller != render.caller
+    return {
+        "taken_up_by": turn.marker,
+        "run_limit_usd": drafted.run_limit_usd,
+        "set_going_by": drafted.caller if is_other else None,
+        "plan": render.plan.model_copy(update={"estimate": drafted.plan.estimate}),
+    }
 
 
 def _has_failed_since(render: Render, moment: datetime) -> bool:
@@ -338,7 +355,7 @@ def _taken_over(turn: Turn, record: Render, manifest: Manifest, clock: Clock) ->
         if latest.status in SETTLED or latest.executions != record.executions:
             return latest
         again = revival.resumed(latest, clock())
-        return again.model_copy(update={"taken_up_by": turn.marker})
+        return again.model_copy(update=_of_run(turn, again))
 
     latest = manifest.update(record.render_id, resumed)
     return _rest(turn, latest) if latest.status in SETTLED else _render(turn, latest)

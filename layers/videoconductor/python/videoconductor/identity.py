@@ -1,9 +1,10 @@
-"""What makes a clip or a still this one and no other, so that it is never paid for twice."""
+"""What makes a clip or a still this one and no other, and who a caller is."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 from videoconductor.clip import RenderPlan, ThumbnailOrder
 
@@ -29,6 +30,8 @@ SHAPING = frozenset(
         "image_resolution",
     }
 )
+
+_ASSUMED_ROLE = re.compile(r"(arn:[^:]+:sts::[^:]*:assumed-role/(.+))/[^/]+")
 
 
 def fingerprint(plan: RenderPlan) -> str:
@@ -62,3 +65,13 @@ def still_fingerprint(plan: RenderPlan) -> str:
     }
     text = json.dumps(shape, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def principal(caller: str) -> str:
+    """Who a caller is from one session to the next.
+
+    A role's session name changes with every process that assumes it, so it does not count; but
+    behind a role of IAM Identity Center it is the person's own name, and does.
+    """
+    match = _ASSUMED_ROLE.fullmatch(caller)
+    return match[1] if match and not match[2].startswith("AWSReservedSSO_") else caller

@@ -49,6 +49,12 @@ class Retrial(Noun):
     may_charge_twice: StrictBool = False
 
 
+class RenderRetrial(Retrial):
+    """A retry of a render, which may be given another limit."""
+
+    max_cost_usd: MaxCost | None = None
+
+
 class Remastering(Noun):
     """How a finished clip is to be remastered: made anew, or with `edit` edited from its file.
 
@@ -77,6 +83,7 @@ class OrderDocument(Noun):
     source_video_url: Annotated[StrictStr, AfterValidator(_not_blank)] | None = None
     force: StrictBool = False
     max_cost_usd: MaxCost | None = None
+    quote_id: Annotated[StrictStr, AfterValidator(_not_blank)] | None = None
     callback_url: Annotated[StrictStr, AfterValidator(_not_blank)] | None = None
 
 
@@ -120,6 +127,11 @@ def is_script(text: str | bytes) -> bool:
 def retrial(text: str) -> Retrial:
     """The Retrial in a JSON text. Raises InvalidRequest."""
     return _read(Retrial, text)
+
+
+def render_retrial(text: str) -> RenderRetrial:
+    """The RenderRetrial in a JSON text. Raises InvalidRequest."""
+    return _read(RenderRetrial, text)
 
 
 def film_order(given: Mapping[str, Sequence[str]]) -> FilmOrder:
@@ -229,11 +241,13 @@ _ORDER_FIELDS: _Fields = {
     "sourceVideoUrl": ("source_video_url", _text),
     "force": ("force", _flag),
     "maxCostUsd": ("max_cost_usd", _dollars),
+    "quoteId": ("quote_id", _text),
     "callbackUrl": ("callback_url", _text),
 }
 _RERUN_FIELDS: _Fields = {
     "run": ("run_id", _as_it_is),
     "maxCostUsd": _ORDER_FIELDS["maxCostUsd"],
+    "quoteId": _ORDER_FIELDS["quoteId"],
     "callbackUrl": _ORDER_FIELDS["callbackUrl"],
 }
 _REMASTERING_FIELDS: _Fields = {

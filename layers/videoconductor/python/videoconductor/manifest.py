@@ -6,26 +6,36 @@
 | `FILM#<film>`       | `ENTRY#<clipId>::<mode>`           | the manifest entry: newest clip    |
 | `FILM#<film>`       | `VERSION#<clipId>::<mode>#<order>` | every finished clip, kept for good |
 | `FILM#<film>`       | `STILL#<clipId>::<fingerprint>`    | a still that was made for a clip   |
+| `FILM#<film>`       | `MAKING#<clipId>::<fingerprint>`   | who has a still made at the moment |
 | `FILM#<film>`       | `RUN#<order>`                      | a run of the film's script         |
 | `RENDER#<renderId>` | `CALLBACK`                         | how telling its callbackUrl went   |
 | `FILM#<film>`       | `CALLBACK#<runId>`                 | the same of a run                  |
 | `RUN#<runId>`       | `CLAIM`                            | whose an Idempotency-Key's run is  |
+| `BUDGET`            | `CAPS`                             | every cap, and the kill switch     |
+| `SPEND#<scope>`     | a counter's name                   | what is held and what was spent    |
+| `LEDGER#<day>`      | an entry's name, which sorts       | an entry of the ledger             |
 
 A render's record is written by compare-and-swap on `version`: of two writers one is told to look
-again. Index `renders` lists renders, and runs, by month of birth and order. In the index `open`
-are, by kind and order, those of both alone that are not at rest or whose rest was not announced.
+again. A write that changes what its POSTs hold or have spent is a transaction, with the counters
+and the ledger's entries; the one that takes a permit has the caps among its conditions. Index
+`renders` lists renders, and runs, by month of birth and order. In the index `open` are, by kind
+and order, those of both alone that are not at rest or whose rest was not announced.
 """
 
 from __future__ import annotations
 
+import random
+import time
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from videoconductor import budgets, ledger
+from videoconductor.budgets import Caps, Making, Room, Terms
 from videoconductor.clip import (
     MAX_ID_BYTES,
     Callback,
@@ -41,7 +51,9 @@ from videoconductor.errors import (
     RecordChanged,
     RenderExists,
     RenderNotFound,
+    StillInTheMaking,
 )
+from videoconductor.ledger import Counter, Entry
 from videoconductor.listing import Page, T, Wanted, moment_of, position_of
 
 if TYPE_CHECKING:
@@ -51,6 +63,11 @@ INDEX = "renders"
 OPEN_INDEX = "open"
 _WRITE_ROUNDS = 10
 _BATCH = 100  # keys in a BatchGetItem
+# Writers that meet at one counter are turned away, all but one: so many tries, this far apart.
+# Fewer for who has not sent anything yet: a function has only so much time.
+_MEETINGS = 20
+_MEETINGS_BEFORE_POST = 10
+_LONGEST_PAUSE = 1.0
 # What one page of a list may cost: queries, each of a megabyte at most, and rows looked at.
 _MOST_READS = 16
 _MOST_ROWS = 1000
@@ -63,9 +80,17 @@ Item = dict[str, Any]
 class Manifest:
     """Records of renders, and entries of finished clips."""
 
-    def __init__(self, table: str, dynamodb: DynamoDBClient) -> None:
+    def __init__(
+        self,
+        table: str,
+        dynamodb: DynamoDBClient,
+        clock: Callable[[], datetime],
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._table = table
         self._dynamodb = dynamodb
+        self._clock = clock
+        self._pause = pause
 
     def create(self, render: Render) -> Render:
         """Put a new render on record. Raises RenderExists when its id is taken."""
@@ -88,13 +113,19 @@ class Manifest:
             raise RenderNotFound(render_id)
         return _render(item)
 
-    def save(self, render: Render) -> Render:
-        """Replace the record from which `render` was made.
+    def save(self, before: Render, after: Render, terms: Terms | None = None) -> Render:
+        """Replace the record `before`, with the ledger's entries for what that does to money.
 
-        Raises RecordChanged when somebody else wrote it since; nothing is written then.
+        With `terms` only if they hold. Raises RecordChanged when somebody else wrote the record
+        since, or the caps, StillInTheMaking, and BudgetExceeded; nothing is written then.
         """
-        record = render.model_copy(update={"version": render.version + 1, "caught": None})
-        self._write(record, "version = :old", {":old": {"N": str(render.version)}})
+        record = after.model_copy(update={"version": before.version + 1, "caught": None})
+        old = {":old": {"N": str(before.version)}}
+        entries = ledger.entries(before, record, self._clock())
+        if not entries and terms is None:
+            self._write(record, "version = :old", old)
+        else:
+            self._write_booked(record, "version = :old", old, entries, terms)
         return record
 
     def update(self, render_id: str, change: Callable[[Render], Render]) -> Render:
@@ -108,7 +139,7 @@ class Manifest:
             if changed == record:
                 return record
             try:
-                return self.save(changed)
+                return self.save(record, changed)
             except RecordChanged:
                 continue
         raise ManifestUnavailable(f"the record changed {_WRITE_ROUNDS} times while being written")
@@ -273,6 +304,20 @@ class Manifest:
         }
         self._put(item, f"STILL#{clip_id}::{still.fingerprint}", "attribute_not_exists(pk)")
 
+    def leave_still(self, film: str, clip_id: str, fingerprint: str, render_id: str) -> None:
+        """Let others have a still made that a render was about to have made, and did not get."""
+        item: Item = {
+            "pk": {"S": f"FILM#{film}"},
+            "renderId": {"S": render_id},
+            "untilTime": {"N": "0"},
+        }
+        self._put(
+            item,
+            f"MAKING#{clip_id}::{fingerprint}",
+            "renderId = :me",
+            {":me": {"S": render_id}},
+        )
+
     def claim(self, run_id: str, digest: str, moment: datetime) -> tuple[str, datetime]:
         """Take a run's id for one request; digest and moment of whoever had it first."""
         key: Item = {"pk": {"S": f"RUN#{run_id}"}, "sk": {"S": "CLAIM"}}
@@ -413,8 +458,7 @@ class Manifest:
         more: Item = {"ExpressionAttributeValues": values} if values else {}
         with _unavailable("PutItem"):
             try:
-                self._dynamodb.put_item(
-                    TableName=self._table,
+                self._put_item(
                     Item={**item, "sk": {"S": name}},
                     ConditionExpression=condition,
                     **more,
@@ -428,22 +472,11 @@ class Manifest:
     def _write(self, record: Render, condition: str, values: Item) -> None:
         # A retried request finds its own first try in the way: the token tells whose it is.
         token = uuid.uuid4().hex
-        item: Item = {
-            **_render_key(record.render_id),
-            "version": {"N": str(record.version)},
-            "writtenBy": {"S": token},
-            "status": {"S": record.status},
-            "listed": {"S": _month("RENDERS", record.created_at)},
-            "renderOrder": {"S": record.order},
-            "document": {"S": record.model_dump_json(exclude={"version"}, exclude_defaults=True)},
-            **({"open": {"S": "render"}} if record.is_open else {}),
-        }
         request: Item = {"ExpressionAttributeValues": values} if values else {}
         with _unavailable("PutItem"):
             try:
-                self._dynamodb.put_item(
-                    TableName=self._table,
-                    Item=item,
+                self._put_item(
+                    Item=_record_item(record, token),
                     ConditionExpression=condition,
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                     **request,
@@ -454,6 +487,216 @@ class Manifest:
                 found: Item = problem.response.get("Item", {})  # type: ignore[assignment]
                 if found.get("writtenBy", {}).get("S") != token:
                     raise RecordChanged(record.render_id) from None
+
+    def _write_booked(
+        self,
+        record: Render,
+        condition: str,
+        values: Item,
+        entries: Sequence[Entry],
+        terms: Terms | None,
+    ) -> None:
+        """Write a record, the counters it moves and their entries: all, or nothing."""
+        put = {
+            "Item": _record_item(record, uuid.uuid4().hex),
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+        }
+        room: Room = {} if terms is None else terms.room
+        changes = ledger.changes(entries)
+        moved = [_moved(counter, change, room) for counter, change in changes.items()]
+        writes: list[Item] = [{"Put": put}, *({"Update": update} for update in moved)]
+        writes += [{"Put": _entered(entry)} for entry in entries]
+        booked = len(writes)
+        if terms is not None:
+            writes.append({"ConditionCheck": _unchanged(terms.caps)})
+            writes += _claimed(terms.making, record.render_id, self._clock())
+        for write in writes:
+            for action in write.values():
+                action["TableName"] = self._table
+        # A token of its own makes a request that the client repeats count once.
+        token = uuid.uuid4().hex
+        for meeting in range(_MEETINGS if terms is None else _MEETINGS_BEFORE_POST):
+            reasons = self._transacted(writes, token)
+            if reasons is None:
+                return
+            failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
+            if failed[0] or any(failed[1 + len(changes) : booked + 1]):
+                raise RecordChanged(record.render_id if failed[0] else "the caps")
+            if any(failed[booked + 1 :]):
+                raise StillInTheMaking(record.render_id)
+            for counter, reason, is_short in zip(changes, reasons[1:], failed[1:], strict=False):
+                if is_short:
+                    raise _no_room(counter, reason.get("Item", {}), changes[counter], room)
+            self._wait_for_others(meeting)
+        raise ManifestUnavailable("DynamoDB TransactWriteItems: too many writers at a time")
+
+    def _wait_for_others(self, meeting: int) -> None:
+        """Some other writer was at one of the items at that moment."""
+        self._pause(random.uniform(0, min(0.05 * 2**meeting, _LONGEST_PAUSE)))  # noqa: S311
+
+    def _put_item(self, **request: Any) -> None:
+        """PutItem, again while a transaction is at the item: botocore does not repeat that."""
+        for meeting in range(_MEETINGS):
+            try:
+                self._dynamodb.put_item(TableName=self._table, **request)
+            except ClientError as problem:
+                if problem.response.get("Error", {}).get("Code") != _CONFLICT:
+                    raise
+                self._wait_for_others(meeting)
+            else:
+                return
+        raise ManifestUnavailable("DynamoDB PutItem: too many writers at a time")
+
+    def _transacted(self, writes: list[Item], token: str) -> list[Item] | None:
+        """Why a transaction was cancelled, for each of its writes; None when it was not."""
+        with _unavailable("TransactWriteItems"):
+            try:
+                self._dynamodb.transact_write_items(
+                    TransactItems=writes,  # type: ignore[arg-type]
+                    ClientRequestToken=token,
+                )
+            except ClientError as problem:
+                reasons: Any = problem.response.get("CancellationReasons")
+                code = problem.response.get("Error", {}).get("Code")
+                if code != "TransactionCanceledException" or not reasons:
+                    raise
+                if not {reason.get("Code") for reason in reasons} <= _TELLING:
+                    raise
+                return list(reasons)
+        return None
+
+    # -- money -------------------------------------------------------------------------------------
+
+    def caps(self) -> Caps:
+        """The caps in force."""
+        item = self._get(_CAPS_KEY)
+        return Caps() if item is None else Caps.model_validate_json(item["document"]["S"])
+
+    def change_caps(self, change: budgets.Change, by: str) -> Caps:
+        """Apply `change` to the caps at the moment of writing, in the name of `by`."""
+        for _ in range(_WRITE_ROUNDS):
+            latest = self.caps()
+            changed = change(latest)
+            if changed == latest:
+                return latest
+            changed = changed.model_copy(
+                update={
+                    "version": latest.version + 1,
+                    "changed_at": self._clock(),
+                    "changed_by": by,
+                }
+            )
+            item: Item = {
+                "pk": _CAPS_KEY["pk"],
+                "version": {"N": str(changed.version)},
+                "document": {"S": changed.model_dump_json(exclude_none=False)},
+            }
+            condition = "attribute_not_exists(pk)" if latest.version == 0 else "version = :old"
+            values = None if latest.version == 0 else {":old": {"N": str(latest.version)}}
+            if self._put(item, "CAPS", condition, values):
+                return changed
+        raise ManifestUnavailable(f"the caps changed {_WRITE_ROUNDS} times while being written")
+
+
+_CAPS_KEY: Item = {"pk": {"S": "BUDGET"}, "sk": {"S": "CAPS"}}
+_CONFLICT = "TransactionConflictException"
+# Reasons for which a transaction is tried again, or that say which condition did not hold.
+_BUSY = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+_TELLING = frozenset({"None", None, "ConditionalCheckFailed", *_BUSY})
+
+
+def _record_item(record: Render, token: str) -> Item:
+    return {
+        **_render_key(record.render_id),
+        "version": {"N": str(record.version)},
+        "writtenBy": {"S": token},
+        "status": {"S": record.status},
+        "listed": {"S": _month("RENDERS", record.created_at)},
+        "renderOrder": {"S": record.order},
+        "document": {"S": record.model_dump_json(exclude={"version"}, exclude_defaults=True)},
+        **({"open": {"S": "render"}} if record.is_open else {}),
+    }
+
+
+def _counter_key(counter: Counter) -> Item:
+    return {"pk": {"S": f"SPEND#{counter.scope}"}, "sk": {"S": counter.name}}
+
+
+def _entered(entry: Entry) -> Item:
+    """The put of an entry, which never takes the place of another."""
+    item = {
+        "pk": {"S": f"LEDGER#{entry.day}"},
+        "sk": {"S": entry.name},
+        "document": {"S": entry.model_dump_json(exclude_defaults=True)},
+    }
+    return {"Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
+
+
+def _moved(counter: Counter, change: ledger.Change, room: Room) -> Item:
+    """The update of a counter, which must have the room for it if any is demanded."""
+    total = change.held + change.settled
+    values = {":h": change.held, ":s": change.settled, ":t": total, ":n": change.entries}
+    bound: Item = {}
+    if counter in room:
+        values[":room"] = room[counter]
+        bound = {
+            "ConditionExpression": "attribute_not_exists(pk) OR totalTicks <= :room",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    return {
+        "Key": _counter_key(counter),
+        "UpdateExpression": "ADD heldTicks :h, settledTicks :s, totalTicks :t, entryCount :n",
+        "ExpressionAttributeValues": {name: {"N": str(value)} for name, value in values.items()},
+        **bound,
+    }
+
+
+def _unchanged(caps: Caps) -> Item:
+    """The condition that these caps are in force still."""
+    if caps.version == 0:
+        return {"Key": _CAPS_KEY, "ConditionExpression": "attribute_not_exists(pk)"}
+    return {
+        "Key": _CAPS_KEY,
+        "ConditionExpression": "version = :version",
+        "ExpressionAttributeValues": {":version": {"N": str(caps.version)}},
+    }
+
+
+def _claimed(making: Making | None, render_id: str, now: datetime) -> list[Item]:
+    """The conditions under which a render may have a still made, and that others wait for it."""
+    if making is None:
+        return []
+    name = f"{making.clip_id}::{making.fingerprint}"
+    claim = {
+        **_film_key(making.film, f"MAKING#{name}"),
+        "renderId": {"S": render_id},
+        "untilTime": {"N": str(making.until.timestamp())},
+    }
+    mine = "attribute_not_exists(pk) OR renderId = :me OR untilTime < :now"
+    values = {":me": {"S": render_id}, ":now": {"N": str(now.timestamp())}}
+    return [
+        {
+            "Put": {
+                "Item": claim,
+                "ConditionExpression": mine,
+                "ExpressionAttributeValues": values,
+            }
+        },
+        {
+            "ConditionCheck": {
+                "Key": _film_key(making.film, f"STILL#{name}"),
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        },
+    ]
+
+
+def _no_room(counter: Counter, item: Item, change: ledger.Change, room: Room) -> Exception:
+    held, settled = (int(item.get(name, {}).get("N", 0)) for name in ("heldTicks", "settledTicks"))
+    amount = change.held
+    cap = budgets.usd(room[counter] + amount)
+    return budgets.exceeded(counter.scope, counter.name, cap, held, settled, amount)
 
 
 def _render_key(render_id: str) -> Item:

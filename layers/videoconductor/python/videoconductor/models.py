@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Literal, Self
 
@@ -37,7 +38,9 @@ class TaskLimits(_Row):
 
 
 class Prices(_Row):
-    """US dollars, each per the unit in its name."""
+    """US dollars, each per the unit in its name; what a model makes has no price where it is not
+    known.
+    """
 
     per_second: dict[str, Decimal] = Field(default_factory=dict, alias="perSecond")
     per_image: dict[str, Decimal] = Field(default_factory=dict, alias="perImage")
@@ -46,7 +49,10 @@ class Prices(_Row):
 
 
 class Model(_Row):
-    """One row of `models.json`: operations, limits and prices, dated, with their source."""
+    """One row of `models.json`: operations, limits and prices, dated, with their source.
+
+    `retires` is the day from which the provider no longer answers to it, where that is known.
+    """
 
     provider: str
     produces: Literal["video", "image"]
@@ -59,16 +65,22 @@ class Model(_Row):
     first_frame_with_references: bool = Field(default=False, alias="firstFrameWithReferences")
     prices: Prices
     notes: str | None = None
+    retires: date | None = None
     as_of: str = Field(alias="asOf")
     source: str
 
     @model_validator(mode="after")
-    def _is_priced(self) -> Self:
-        if self.produces == "video" and not set(self.resolutions) <= set(self.prices.per_second):
-            raise ValueError("every resolution needs a price per second")
-        if self.produces == "image" and not self.prices.per_image:
-            raise ValueError("an image model needs a price per image")
+    def _is_priced_wholly_or_not_at_all(self) -> Self:
+        priced = set(self.prices.per_second)
+        if self.produces == "video" and priced and not set(self.resolutions) <= priced:
+            raise ValueError("every resolution needs a price per second, or none may have one")
         return self
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether anybody has told us what it costs."""
+        prices = self.prices
+        return bool(prices.per_second if self.produces == "video" else prices.per_image)
 
     def resolutions_for(self, task: Task) -> tuple[str, ...]:
         """The resolutions this model offers for `task`; a task may narrow the model's own list."""

@@ -14,9 +14,11 @@ from videoconductor.errors import (
     FilmNotFound,
     KeyTaken,
     LibraryUnavailable,
+    QuoteRequired,
     RenderNotFound,
     VideoConductorError,
 )
+from videoconductor.spending import Standings
 
 if TYPE_CHECKING:
     from videoconductor.library import Library
@@ -83,7 +85,10 @@ def is_refused(library: Library, inbox: Inbox) -> bool:
 
 def refusal(refused: VideoConductorError) -> Message:
     """What is told of a file that was refused whole: RFC 9457 problem details."""
-    return "error", {"success": False, **views.problem(refused)}
+    problem = views.problem(refused)
+    if isinstance(refused, QuoteRequired):
+        problem["quote"] = views.quote_in_short(refused.quote)
+    return "error", {"success": False, **problem}
 
 
 def tell(
@@ -99,7 +104,7 @@ def tell(
             name = str(detail["renderId"])
             inbox = manifest.read(name).inbox
             compose: Callable[[], Message | None] = lambda: of_render(  # noqa: E731
-                manifest.read(name), library.uri
+                manifest.read(name), library.uri, Standings(manifest.caps())
             )
         else:
             film, run_id = str(detail["filmId"]), str(detail["runId"])
@@ -110,11 +115,13 @@ def tell(
     return Told() if inbox is None else write(library, inbox, compose)
 
 
-def of_render(render: Render, uri_of: Callable[[str], str]) -> Message | None:
+def of_render(
+    render: Render, uri_of: Callable[[str], str], standings: Standings | None = None
+) -> Message | None:
     """What is told of a render: nothing while it is under way. `uri_of` tells where a key is."""
     if render.status not in SETTLED:
         return None
-    detail = views.detail(render, uri_of)
+    detail = views.detail(render, uri_of, standings=standings)
     if render.status == "finalized":
         return "result", {"success": True, **detail}
     failure = render.failure

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from videoconductor import pacing
+from videoconductor import budgets, identity, pacing
 from videoconductor.clip import SETTLED, Attempt, Failure, Render, Status
 from videoconductor.errors import (
+    BudgetExceeded,
+    ManifestUnavailable,
     NotSent,
     RateLimited,
     RenderFailed,
@@ -34,6 +36,7 @@ PURPOSES: tuple[Purpose, ...] = ("still_attempts", "attempts")
 # A POST the provider keeps postponing is given up after so many tries: nothing was spent.
 MAX_POSTPONEMENTS = 60
 MAX_WORDS = 300
+FOR_THE_FIRST = timedelta(seconds=30)
 
 
 def attempts(record: Render, purpose: Purpose) -> tuple[Attempt, ...]:
@@ -45,6 +48,20 @@ def attempts(record: Render, purpose: Purpose) -> tuple[Attempt, ...]:
 def newest(record: Render, purpose: Purpose) -> Attempt | None:
     """The newest permit for this purpose, if one was ever taken."""
     return attempts(record, purpose)[-1] if attempts(record, purpose) else None
+
+
+def of_job(record: Render) -> Attempt | None:
+    """The attempt whose POST started the render's job: it answered with it, or may have.
+
+    None where every POST is accounted for otherwise: then the job was paid for elsewhere.
+    """
+    answered = (a for a in record.attempts if a.request_id == record.request_id is not None)
+    unseen = (
+        attempt
+        for attempt in reversed(record.attempts)
+        if attempt.request_id is None and attempt.outcome in {"unknown", "abandoned"}
+    )
+    return next(answered, None) or next(unseen, None)
 
 
 def in_hand(record: Render) -> tuple[Purpose, Attempt] | None:
@@ -63,18 +80,51 @@ def lease_left(attempt: Attempt, now: datetime) -> int:
 
 
 def take(manifest: Manifest, record: Render, purpose: Purpose, lease: int, clock: Clock) -> Render:
-    """Put the intention to POST on record. RecordChanged means that somebody else took it."""
+    """Put the intention to POST on record, and reserve what the POST may cost, in one write.
+
+    RecordChanged means that somebody else took it, or changed the caps; StillInTheMaking that
+    another render is at the same still, or has it already. Raises a BudgetExceeded, on record,
+    where a cap has no room for it or the kill switch is set.
+    """
     now = clock()
+    until = now + timedelta(seconds=lease)
     before = attempts(record, purpose)
+    amount = budgets.price(record.plan, "still" if purpose == "still_attempts" else "clip")
     permit = Attempt(
         number=before[-1].number + 1 if before else 1,
         permitted_at=now,
-        lease_until=now + timedelta(seconds=lease),
+        lease_until=until,
         outcome="submitting",
+        reserved_ticks=amount or 0,
+        run_id=record.run_id if record.run_limit_usd is not None else None,
+        caller=record.set_going_by,
     )
     status: Status | None = "framing" if purpose == "still_attempts" else None
     changed: dict[str, Any] = {purpose: (*before, permit)}
-    return manifest.save(record.having(now, status, **changed))
+    try:
+        caps = manifest.caps()
+        room = budgets.room(caps, record, amount, now)
+        making = _making(record, until) if purpose == "still_attempts" else None
+        terms = budgets.Terms(caps, room, making)
+        return manifest.save(record, record.having(now, status, **changed), terms)
+    except BudgetExceeded as problem:
+        manifest.update(record.render_id, given_up(record, problem, clock))
+        raise
+
+
+def _making(record: Render, until: datetime) -> budgets.Making:
+    """The still of a render, as others look for it."""
+    film, shape = record.pipeline_request_id, identity.still_fingerprint(record.plan)
+    # Whoever looks for what this one has kept before it died comes first.
+    return budgets.Making(film, record.clip_id, shape, until + FOR_THE_FIRST)
+
+
+def _leave(manifest: Manifest, record: Render, purpose: Purpose) -> None:
+    """Let another render have the still made that this one did not get."""
+    if purpose == "still_attempts":
+        shape = identity.still_fingerprint(record.plan)
+        film = record.pipeline_request_id
+        manifest.leave_still(film, record.clip_id, shape, record.render_id)
 
 
 def with_attempt(record: Render, purpose: Purpose, number: int, **changes: Any) -> dict[str, Any]:
@@ -122,7 +172,9 @@ def postpone(
         changed |= {"postponements": latest.postponements + 1, "wait_seconds": seconds}
         return latest.having(now, **changed)
 
-    return manifest.update(record.render_id, postponed)
+    latest = _on_record(manifest, record, postponed)
+    _leave(manifest, record, purpose)
+    return latest
 
 
 def refused(
@@ -133,7 +185,10 @@ def refused(
     clock: Clock,
 ) -> RenderFailed:
     """Put on record that nothing was accepted and why, and that the render has failed by it."""
-    number = attempts(record, purpose)[-1].number
+    mine = attempts(record, purpose)[-1]
+    # What is no plain refusal was made: it is paid for, if only by the estimate.
+    is_free = isinstance(problem, RenderRefused) and problem.cost_ticks is None
+    cost = {} if is_free else mine.costing(problem.cost_ticks)
 
     def changed(latest: Render) -> Render:
         now = clock()
@@ -142,11 +197,11 @@ def refused(
             **with_attempt(
                 latest,
                 purpose,
-                number,
+                mine.number,
                 outcome="refused",
                 message=str(problem)[:MAX_WORDS],
-                cost_ticks=problem.cost_ticks,
                 settled_at=now,
+                **cost,
             ),
         )
         return while_same(
@@ -154,8 +209,62 @@ def refused(
             lambda same: same.having(now, "failed", failure=failure(problem), wait_seconds=0),
         )(latest)
 
-    manifest.update(record.render_id, changed)
+    _on_record(manifest, record, changed)
+    _leave(manifest, record, purpose)
     return problem
+
+
+class NotOnRecord(Exception):
+    """An answer proved that nothing was accepted, and the table did not take that.
+
+    `render` is the document that carries it to the next state, as a job is carried.
+    """
+
+    def __init__(self, render: Render) -> None:
+        super().__init__(render.render_id)
+        self.render = render
+
+
+def _on_record(manifest: Manifest, record: Render, change: Change) -> Render:
+    try:
+        return manifest.update(record.render_id, change)
+    except ManifestUnavailable as problem:
+        carrying = change(record)
+        wait = max(carrying.wait_seconds, 1)
+        raise NotOnRecord(carrying.model_copy(update={"wait_seconds": wait})) from problem
+
+
+def with_carried_answer(record: Render, render: Render, manifest: Manifest, clock: Clock) -> Render:
+    """The record with what the document says of a POST that the record takes for open."""
+    for purpose in PURPOSES:
+        told = newest(render, purpose)
+        if told is None or told.outcome not in {"refused", "not_sent"}:
+            continue
+        if any(
+            a.number == told.number and a.outcome == "submitting" for a in attempts(record, purpose)
+        ):
+            return manifest.update(record.render_id, _answered(purpose, told, render, clock))
+    return record
+
+
+def _answered(purpose: Purpose, told: Attempt, render: Render, clock: Clock) -> Change:
+    """Puts a carried answer on record, and the failure that came of it."""
+
+    def answered(latest: Render) -> Render:
+        known = next((a for a in attempts(latest, purpose) if a.number == told.number), None)
+        if known is None or known.outcome != "submitting":
+            return latest
+        fields = ("outcome", "message", "settled_at", "cost_ticks", "spent_ticks")
+        changes = {name: getattr(told, name) for name in fields}
+        latest = latest.having(clock(), **with_attempt(latest, purpose, told.number, **changes))
+        if render.status != "failed":
+            return latest
+        return while_same(
+            render,
+            lambda same: same.having(clock(), "failed", failure=render.failure, wait_seconds=0),
+        )(latest)
+
+    return answered
 
 
 def given_up(record: Render, problem: RenderFailed, clock: Clock) -> Change:
@@ -221,5 +330,7 @@ def _folded(found: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
     """Two tries in a row that reached nobody in the same way become one that counts them."""
     if len(found) < 2 or found[-2].outcome != found[-1].outcome:
         return found
+    if found[-2].spent_ticks is not None:
+        return found  # refused, and paid for: that stays
     last = found[-1].model_copy(update={"repeats": found[-2].repeats + 1})
     return (*found[:-2], last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ PROMPTED: frozenset[VideoTask] = frozenset(
 )
 MAX_CHECKED_REFERENCES = 20
 OWN_CLIP = "s3://"
+# How long before a model retires a plan with it says so.
+RETIREMENT_NOTICE = timedelta(days=31)
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class PlanDefaults:
 
     With `takes_own_clips` the uri of one is taken at its word: for who cannot look. With
     `calls_back_here` somebody on this very machine may be called back. `own_images` are uris of
-    images in the library that a request may name.
+    images in the library that a request may name. `today` is what retirements are measured by.
     """
 
     duration: int = 6
@@ -37,6 +40,7 @@ class PlanDefaults:
     takes_own_clips: bool = False
     calls_back_here: bool = False
     own_images: Collection[str] = ()
+    today: date | None = None
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,19 @@ def plan(
     models: ModelCatalog,
     defaults: PlanDefaults | None = None,
     source_seconds: Decimal | None = None,
+    source_resolution: str | None = None,
+    *,
+    trusts_source: bool = True,
 ) -> RenderPlan:
     """The plan for `request`. Raises InvalidRequest with every problem found, not the first.
 
     `source_seconds` is the length of the source clip, for one of our own: only with it may
-    sourceVideoUrl be the `s3://` uri of one.
+    sourceVideoUrl be the `s3://` uri of one. `source_resolution` is the one it was made at. Without
+    `trusts_source` nobody has measured either: they do for what can be checked, not for the price.
     """
-    return _Planner(request, modes, models, defaults or PlanDefaults(), source_seconds).plan()
+    rules = defaults or PlanDefaults()
+    source = source_seconds, source_resolution
+    return _Planner(request, modes, models, rules, *source, trusts_source).plan()
 
 
 def callback_problem(url: str | None, defaults: PlanDefaults) -> Problem | None:
@@ -96,10 +106,23 @@ def callback_problem(url: str | None, defaults: PlanDefaults) -> Problem | None:
 
 
 def check_cost(limit: Decimal | None, estimate: Estimate) -> None:
-    """Refuse what may cost more than somebody allows. Raises InvalidRequest."""
-    if limit is not None and estimate.total_usd > limit:
+    """Refuse what may cost more than somebody allows. Raises InvalidRequest.
+
+    What nobody knows the price of may cost anything.
+    """
+    if limit is None:
+        return
+    if not estimate.is_priced:
+        raise InvalidRequest([unpriced_problem(limit, pricing.unpriced(estimate))])
+    if estimate.total_usd > limit:
         words = f"is less than the estimate of ${estimate.total_usd}"
         raise InvalidRequest.of("maxCostUsd", float(limit), words)
+
+
+def unpriced_problem(limit: Decimal, names: Iterable[str]) -> Problem:
+    """Why a limit cannot be kept: these models have no price."""
+    shown = ", ".join(dict.fromkeys(names))
+    return Problem("maxCostUsd", float(limit), f"cannot be kept: no price is known of {shown}")
 
 
 class _Planner:
@@ -112,12 +135,16 @@ class _Planner:
         models: ModelCatalog,
         defaults: PlanDefaults,
         source_seconds: Decimal | None,
+        source_resolution: str | None,
+        trusts_source: bool,
     ) -> None:
         self.request = request
         self.modes = modes
         self.models = models
         self.defaults = defaults
         self.source_seconds = source_seconds
+        self.source_resolution = source_resolution
+        self.trusts_source = trusts_source
         self.found = _Findings()
 
     def plan(self) -> RenderPlan:
@@ -170,8 +197,14 @@ class _Planner:
             input_images=sum(url is not None for url in frames) + (still is not None),
             still=None if still is None else still.line,
             has_source=operation != "generate",
-            source_seconds=self.source_seconds,
+            source_seconds=self.source_seconds if self.trusts_source else None,
+            source_resolution=self.source_resolution if self.trusts_source else None,
         )
+        found.warnings += [
+            f"no price is known of {what}: what it costs is not known before, and under a cap it "
+            "is refused"
+            for what in pricing.unpriced(cost)
+        ]
         check_cost(request.max_cost_usd, cost)
         return RenderPlan(
             operation=operation,
@@ -306,7 +339,10 @@ class _Planner:
         else:
             return None
         found = self._found_model(asked, "video", "model")
-        return None if found is None else found[:2]
+        if found is None:
+            return None
+        self._warn_of_retirement(*found[:2])
+        return found[:2]
 
     def _found_model(
         self, asked: str, produces: str, wire_name: str
@@ -322,6 +358,18 @@ class _Planner:
                 f"{wire_name} {asked} was retired on {retired.on}: {name} is used instead"
             )
         return name, model, None if retired is None else retired.quality
+
+    def _warn_of_retirement(self, name: str, model: Model) -> None:
+        """A model goes on until it is gone: nothing is refused because a date has come."""
+        today, day = self.defaults.today, model.retires
+        if today is None or day is None or today < day - RETIREMENT_NOTICE:
+            return
+        self.found.warnings.append(
+            f"{name} retires on {day}: choose another model before then"
+            if today < day
+            else f"{name} retires on {day}: that day has come, and xAI may refuse the job or have "
+            "another model do it"
+        )
 
     def _refuse_task(self, name: str, task: VideoTask) -> None:
         if self.request.model is not None:
@@ -491,8 +539,12 @@ class _Planner:
             )
         if request.first_frame_prompt is None or request.image_url is not None:
             return None
+        self._warn_of_retirement(name, model)
         quality = quality or ("medium" if model.qualities else None)
-        return _Still(name, quality, pricing.still_line(name, model, quality))
+        # Of a clip that has a name, the film may have the still already: whoever can looks.
+        may_be_there = request.clip_id is not None
+        line = pricing.still_line(name, model, quality, may_be_there=may_be_there)
+        return _Still(name, quality, line)
 
     def _report_fields_without_effect(self) -> None:
         request, found = self.request, self.found

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from videoconductor import reports
 from videoconductor.clip import ClipRequest, Frame, Render, RenderPlan
 from videoconductor.errors import InvalidRequest, NotAllowed, VideoConductorError
 from videoconductor.intake import Remastering
@@ -20,13 +21,15 @@ class RemasterOrder:
     """The request for a remaster, and what planning has to know beside it.
 
     `frames` are the parent's images that lie in the library, by the uris that stand for them in
-    the request. `source_seconds` is the length of the clip that is edited. `aspect_ratio` is the
-    parent's where the request cannot say it: beside a first frame it would have no effect.
+    the request. `source_seconds` and `source_resolution` are of the clip that is edited.
+    `aspect_ratio` is the parent's where the request cannot say it: beside a first frame it would
+    have no effect.
     """
 
     request: ClipRequest
     frames: Mapping[str, Frame]
     source_seconds: Decimal | None = None
+    source_resolution: str | None = None
     aspect_ratio: str | None = None
 
     def framed(self, plan: RenderPlan) -> RenderPlan:
@@ -71,7 +74,8 @@ def order(
         source = uri(parent.clip.key)
         fields = {"prompt": wanted.prompt, "duration": wanted.duration, "source_video_url": source}
         seconds = Decimal(str(parent.clip.seconds))
-        return RemasterOrder(ClipRequest(**linked, **fields), {}, seconds)
+        made = reports.made_resolution(parent.plan, parent.clip)
+        return RemasterOrder(ClipRequest(**linked, **fields), {}, seconds, made)
     _check_makes_sense(parent.plan, modes)
     return _anew(parent.plan, wanted, linked, modes, uri)
 

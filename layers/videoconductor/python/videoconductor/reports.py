@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from videoconductor import identity, inputs
+from videoconductor import budgets, identity, inputs
 from videoconductor.clip import (
     Clip,
     FilmRun,
@@ -16,6 +16,7 @@ from videoconductor.clip import (
     Shortfall,
     Status,
 )
+from videoconductor.drift import Drift, ModelDrift, PriceDrift
 
 # One event type for each status in which a render can come to rest.
 DETAIL_TYPES: dict[Status, str] = {
@@ -27,7 +28,7 @@ DETAIL_TYPES: dict[Status, str] = {
 }
 FILM_READY = "FilmReady"
 REQUEST_REFUSED = "RequestRefused"
-MAX_IN_EVENT = 100  # an event holds 256 KiB
+MAX_MISSING = 50  # kept on record, and told: an event holds 256 KiB
 
 
 def sidecar(record: Render, clip: Clip, uri: str) -> dict[str, Any]:
@@ -62,8 +63,6 @@ def sidecar(record: Render, clip: Clip, uri: str) -> dict[str, Any]:
 def entry(record: Render, clip: Clip, uri_of: Callable[[str], str], now: datetime) -> ManifestEntry:
     """The manifest entry of a finished clip; `uri_of` tells where a key of the library is."""
     plan, delivery, pictures = record.plan, record.delivery, record.pictures
-    # An edit or extension keeps its source's resolution, whatever was asked for.
-    asked = plan.resolution if plan.operation == "generate" else None
     return ManifestEntry(
         id=record.entry_id,
         pipeline_request_id=record.pipeline_request_id,
@@ -75,7 +74,7 @@ def entry(record: Render, clip: Clip, uri_of: Callable[[str], str], now: datetim
         url=uri_of(clip.key),
         temporary_url=delivery.url if delivery else None,
         duration=clip.seconds,
-        resolution=asked or f"{min(clip.width, clip.height)}p",
+        resolution=made_resolution(plan, clip),
         model=plan.model,
         model_served=delivery.model if delivery else None,
         sha256=clip.sha256,
@@ -94,6 +93,15 @@ def entry(record: Render, clip: Clip, uri_of: Callable[[str], str], now: datetim
     )
 
 
+def made_resolution(plan: RenderPlan, clip: Clip) -> str:
+    """The resolution of a finished clip.
+
+    An edit or extension keeps its source's, whatever was asked for.
+    """
+    asked = plan.resolution if plan.operation == "generate" else None
+    return asked or f"{min(clip.width, clip.height)}p"
+
+
 def film_event(run: FilmRun) -> dict[str, Any]:
     """The detail of the event that ends a run: how many clips there are, and what is missing."""
     return {
@@ -104,10 +112,12 @@ def film_event(run: FilmRun) -> dict[str, Any]:
         "done": run.done,
         "failed": run.failed,
         "unresolved": run.unresolved,
-        "missing": [shortfall(missing) for missing in run.missing[:MAX_IN_EVENT]],
+        "missing": [shortfall(missing) for missing in run.missing[:MAX_MISSING]],
         "resultKey": run.result_key,
         "estimatedCostUsd": float(run.estimated_cost_usd),
         "costUsd": None if run.cost_usd is None else float(run.cost_usd),
+        "spentUsd": None if run.spent_usd is None else float(run.spent_usd),
+        "reservedUsd": None if run.reserved_usd is None else float(run.reserved_usd),
     }
 
 
@@ -132,6 +142,35 @@ def event(record: Render) -> dict[str, Any]:
         "refCode": record.ref_code,
         "purpose": record.purpose,
     }
+
+
+def drift_event(record: Render, drift: Drift) -> dict[str, Any]:
+    """The detail of a drift's event: of which POST, and what it differs from by how much."""
+    plan = record.plan
+    told: dict[str, Any] = {
+        "renderId": record.render_id,
+        "clipId": record.clip_id,
+        "pipelineRequestId": record.pipeline_request_id,
+        "qualityMode": plan.quality_mode,
+        "status": record.status,
+        "what": drift.what,
+        "attempt": drift.attempt.number,
+        "requestId": drift.attempt.request_id,
+        "model": drift.model,
+        "refCode": record.ref_code,
+        "purpose": record.purpose,
+    }
+    if isinstance(drift, ModelDrift):
+        told["modelServed"] = drift.served
+    if isinstance(drift, PriceDrift):
+        told |= {
+            "leastUsd": float(budgets.usd(drift.least_ticks)),
+            "reservedUsd": float(budgets.usd(drift.most_ticks)),
+            "costUsd": float(budgets.usd(drift.cost_ticks)),
+            "percent": float(drift.percent),
+            "pricesAsOf": plan.estimate.as_of,
+        }
+    return told
 
 
 def _first_frame_url(plan: RenderPlan, uri_of: Callable[[str], str]) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from videoconductor import permits
 from videoconductor.clip import Attempt, Render
 from videoconductor.providers import Job
 
@@ -17,14 +18,20 @@ USED_UP = frozenset({"NotAClip"})
 
 def attached(latest: Render, job: Job, now: datetime, poll_timeout: float) -> Render:
     """The render waiting for `job`, for `poll_timeout` seconds from now."""
-    unseen = Attempt(number=1, permitted_at=now, lease_until=now, outcome="unknown")
-    return _anew(latest).having(
+    waiting = _anew(latest).model_copy(update={"job": job})
+    attempts = latest.attempts
+    is_other = waiting.request_id != latest.request_id
+    if not attempts or (is_other and permits.of_job(waiting) is None):
+        # Of no POST on record: what it costs is booked beside those.
+        number = attempts[-1].number + 1 if attempts else 1
+        other = Attempt(number=number, permitted_at=now, lease_until=now, outcome="unknown")
+        attempts = (*attempts, other)
+    return waiting.having(
         now,
         "rendering",
-        job=job,
         still_attempts=_given_up(latest.still_attempts, now),
         # Whether that is the job of a POST nobody saw the answer of, its clip will show.
-        attempts=latest.attempts or (unseen,),
+        attempts=attempts,
         submitted_at=latest.submitted_at or now,
         deadline=now + timedelta(seconds=poll_timeout),
         wait_seconds=1,

@@ -19,6 +19,7 @@ from videoconductor.clip import SETTLED, FilmRun, Noun, Render
 from videoconductor.errors import FilmNotFound, RenderNotFound, VideoConductorError
 
 if TYPE_CHECKING:
+    from videoconductor.drift import Watch
     from videoconductor.events import Events
     from videoconductor.library import Library
     from videoconductor.machine import Machine
@@ -85,6 +86,7 @@ class Sweeper:
     machine: Machine
     library: Library
     events: Events
+    watch: Watch
     clock: Callable[[], datetime]
 
     def sweep(self, order: SweepOrder) -> Swept:
@@ -130,7 +132,7 @@ class Sweeper:
         if not record.is_open or self._is_young(last, order) or self.machine.is_running(record):
             return
         if record.status in SETTLED:
-            workflow.announce(record, self.manifest, self.events, self.clock)
+            workflow.announce(record, self.manifest, self.events, self.watch, self.clock)
             tally.announced.append(render_id)
         elif _run_of(record) in films:
             return  # its film is under way, and mends it

@@ -9,8 +9,9 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from videoconductor.clip import Noun, Render
+from videoconductor.clip import TICKS_PER_USD, Noun, Render
 from videoconductor.errors import RenderFailed, SubmitUnknown, VideoConductorError
+from videoconductor.permits import PURPOSES, attempts
 
 logger = Logger(service="videoconductor")
 metrics = Metrics(namespace="VideoConductor", service="videoconductor")
@@ -35,13 +36,14 @@ def task(verb: Verb) -> Handler:
             after = verb(render)
         except VideoConductorError as problem:
             logger.warning("%s -> %s", render.status, type(problem).__name__)
-            _count(type(problem).__name__)
+            count(type(problem).__name__)
             if isinstance(problem, RenderFailed | SubmitUnknown):
                 raise type(problem)(f"see the record of {render.render_id}") from None
             raise
         logger.info("%s -> %s", render.status, after.status)
         if after.status != render.status:
-            _count(after.status)
+            count(after.status)
+        _count_money(render, after)
         kept = {"caught": None, "executions": render.executions}
         return after.model_copy(update=kept).model_dump(mode="json")
 
@@ -58,7 +60,7 @@ def film_task(verb: Callable[[dict[str, Any]], Noun]) -> Handler:
             after = verb(event)
         except VideoConductorError as problem:
             logger.warning("failed", extra={"error": type(problem).__name__})
-            _count(type(problem).__name__)
+            count(type(problem).__name__)
             raise
         logger.info("done")
         return after.model_dump(mode="json")
@@ -79,7 +81,7 @@ def errand(verb: Callable[[dict[str, Any]], Noun]) -> Handler:
             done = verb(event).model_dump(mode="json")
         except VideoConductorError as problem:
             logger.warning("failed", extra={"error": type(problem).__name__})
-            _count(type(problem).__name__)
+            count(type(problem).__name__)
             raise
         logger.info("done", extra={"errand": done})
         _count_what(done)
@@ -91,12 +93,42 @@ def errand(verb: Callable[[dict[str, Any]], Noun]) -> Handler:
 def _count_what(done: dict[str, Any]) -> None:
     """One metric for an outcome, and one for each list of those that something was done for."""
     if isinstance(outcome := done.get("outcome"), str):
-        _count(outcome)
+        count(outcome)
     for name, those in done.items():
         if isinstance(those, list) and those and isinstance(those[0], str):
-            _count(name, len(those))
+            count(name, len(those))
 
 
-def _count(name: str, value: int = 1) -> None:
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+def _count_money(before: Render, after: Render) -> None:
+    """What was reserved and what was settled since the document came in, in US dollars.
+
+    A state that ended in an error leaves it to the next, RecordFailure, whose document came from
+    before. What was released again does not count.
+    """
+    was, now = (
+        {
+            (purpose, attempt.number): attempt
+            for purpose in PURPOSES
+            for attempt in attempts(render, purpose)
+        }
+        for render in (before, after)
+    )
+    reserved = sum(
+        one.reserved_ticks
+        for place, one in now.items()
+        if place not in was and (one.held_ticks or one.spent_ticks is not None)
+    )
+    spent = after.spent_ticks - before.spent_ticks
+    for name, ticks in (("ReservedUsd", reserved), ("SpentUsd", spent)):
+        if ticks > 0:
+            _count_in(MetricUnit.NoUnit, name, ticks / TICKS_PER_USD)
+
+
+def count(name: str, value: int = 1) -> None:
+    """Count something that alarms and the dashboard look at."""
+    _count_in(MetricUnit.Count, name, value)
+
+
+def _count_in(unit: MetricUnit, name: str, value: float) -> None:
+    metrics.add_metric(name=name, unit=unit, value=value)
     metrics.flush_metrics()

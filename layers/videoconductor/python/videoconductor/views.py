@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote as escaped
 
-from videoconductor import inputs, listing
+from videoconductor import budgets, identity, inputs, listing
 from videoconductor.clip import (
     SETTLED,
     Callback,
+    Estimate,
+    Failure,
     FilmClip,
     FilmRun,
     ManifestEntry,
@@ -25,7 +28,9 @@ from videoconductor.errors import (
     InvalidRequest,
     NotAllowed,
     NotSetGoing,
+    OverBudget,
     Problem,
+    QuoteRequired,
     RenderNotFound,
     ScopeMissing,
     Unidentified,
@@ -35,6 +40,8 @@ from videoconductor.listing import Page
 from videoconductor.models import ModelCatalog
 from videoconductor.planning import PlannedClip
 from videoconductor.quality import QualityMode, QualityModes
+from videoconductor.quotes import Quote, QuotedClip, QuoteLine
+from videoconductor.spending import Standings
 
 PresignedUrl = Callable[[str], str]
 
@@ -50,11 +57,18 @@ HTTP_STATUS: dict[type[VideoConductorError], tuple[int, str]] = {
     Unidentified: (401, "No good service token was given"),
     ScopeMissing: (403, "The service token does not allow this"),
     InvalidRequest: (400, "The request is invalid"),
+    QuoteRequired: (402, "It costs more than may be spent without a quote or a limit"),
+    OverBudget: (402, "A cap leaves no room for it: a person has to change that"),
     RenderNotFound: (404, "There is no such render"),
     FilmNotFound: (404, "There is no such film"),
     NotAllowed: (409, "Its state does not allow this"),
     IdempotencyConflict: (409, "The Idempotency-Key was used for another request"),
     NotSetGoing: (503, "It was not set going"),
+}
+# By scope, where it is not a cap that is too low.
+WITHOUT_ROOM = {
+    "stop": "Spending is stopped: a person has to resume it",
+    "unpriced": "No price is known of it, and there is a cap: a person has to change that",
 }
 
 
@@ -74,9 +88,30 @@ def accepted(render: Render) -> dict[str, Any]:
         "resolution": plan.resolution,
         "aspectRatio": plan.aspect_ratio,
         "estimatedCostUsd": float(plan.estimate.total_usd),
-        "estimate": plan.estimate.model_dump(mode="json"),
+        "estimate": estimate(plan.estimate),
         "warnings": list(plan.warnings),
         "links": links(render),
+    }
+
+
+def estimate(found: Estimate) -> dict[str, Any]:
+    """What a render will cost, line by line: at least, and at most."""
+    return {
+        "lines": [
+            {
+                "what": line.what,
+                "quantity": float(line.quantity),
+                "unit": line.unit,
+                "unitUsd": float(line.unit_usd),
+                "amountUsd": float(line.amount_usd),
+                "leastUsd": float(line.at_least_usd),
+            }
+            for line in found.lines
+        ],
+        "totalUsd": float(found.total_usd),
+        "leastUsd": float(found.least_usd),
+        "asOf": found.as_of,
+        "isPriced": found.is_priced,
     }
 
 
@@ -94,6 +129,63 @@ def planned(film: str, clips: Sequence[PlannedClip]) -> dict[str, Any]:
         "due": len(due),
         "reused": sum(clip.is_reused for clip in clips),
         "estimatedCostUsd": float(sum(clip.plan.estimate.total_usd for clip in due)),
+    }
+
+
+def quote(found: Quote) -> dict[str, Any]:
+    """A quote: what each clip costs, line by line, and what holds the request to it.
+
+    The lines of a film of more than MAX_PROMPTS clips are left out: an answer is limited in size.
+    """
+    is_told = len(found.clips) <= MAX_PROMPTS
+    return {
+        "quoteId": found.quote_id,
+        "expiresAt": _time(found.expires_at),
+        "filmId": found.film,
+        "clips": [_quoted_clip(clip, is_told=is_told) for clip in found.clips],
+        **_quoted_counts(found),
+        "leastUsd": float(found.least_usd),
+        "totalUsd": float(found.total_usd),
+        "unpriced": list(found.unpriced),
+    }
+
+
+def quote_in_short(found: Quote) -> dict[str, Any]:
+    """A quote without its clips."""
+    return {name: part for name, part in quote(found).items() if name != "clips"}
+
+
+def _quoted_counts(found: Quote) -> dict[str, int]:
+    return {
+        "due": sum(clip.is_due for clip in found.clips),
+        "reused": sum(clip.is_reused for clip in found.clips),
+    }
+
+
+def _quoted_clip(clip: QuotedClip, *, is_told: bool) -> dict[str, Any]:
+    return {
+        "clipId": clip.clip_id,
+        "qualityMode": clip.quality_mode,
+        "due": clip.is_due,
+        "reused": clip.is_reused,
+        "lines": [_quote_line(line) for line in clip.lines] if is_told else [],
+        "leastUsd": float(clip.least_usd),
+        "totalUsd": float(clip.most_usd),
+        "warnings": list(clip.warnings),
+    }
+
+
+def _quote_line(line: QuoteLine) -> dict[str, Any]:
+    return {
+        "what": line.what,
+        "model": line.model,
+        "quantity": float(line.quantity),
+        "unit": line.unit,
+        "unitUsd": float(line.unit_usd),
+        "leastUsd": float(line.least_usd),
+        "amountUsd": float(line.most_usd),
+        "asOf": line.as_of,
+        "source": line.source,
     }
 
 
@@ -117,7 +209,7 @@ def _planned_clip(clip: PlannedClip, *, is_told: bool) -> dict[str, Any]:
         "imageResolution": plan.image_resolution,
         "sourceVideoUrl": plan.source_video_url and inputs.shown(plan.source_video_url),
         "estimatedCostUsd": float(plan.estimate.total_usd),
-        "estimate": plan.estimate.model_dump(mode="json"),
+        "estimate": estimate(plan.estimate),
         "due": clip.is_due,
         "reused": clip.is_reused,
         "warnings": list(clip.warnings),
@@ -154,7 +246,7 @@ def _quality_mode(name: str, mode: QualityMode, catalog: ModelCatalog) -> dict[s
     return {
         "name": name,
         **_plain(mode.model_dump(by_alias=True)),
-        "usdPerSecond": float(model.prices.per_second[mode.resolution]),
+        "usdPerSecond": _float(model.prices.per_second.get(mode.resolution)),
         "asOf": model.as_of,
         "source": model.source,
     }
@@ -164,6 +256,8 @@ def _plain(value: Any) -> Any:
     """A value as JSON has it: numbers for decimals, lists for tuples."""
     if isinstance(value, Decimal):
         return float(value)
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, Mapping):
         return {name: _plain(part) for name, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
@@ -173,7 +267,7 @@ def links(render: Render) -> dict[str, str]:
     """Where to go from here, relative to the API's own address."""
     return {
         "self": f"/v1/videos/{render.render_id}",
-        "manifest": f"/v1/films/{quote(render.pipeline_request_id, safe='')}/manifest",
+        "manifest": f"/v1/films/{escaped(render.pipeline_request_id, safe='')}/manifest",
     }
 
 
@@ -189,6 +283,8 @@ def summary(render: Render) -> dict[str, Any]:
         "progress": render.progress,
         "estimatedCostUsd": float(render.plan.estimate.total_usd),
         "costUsd": _number(render),
+        "spentUsd": float(budgets.usd(render.spent_ticks)),
+        "reservedUsd": float(budgets.usd(render.held_ticks)),
         "requestedAt": _time(render.created_at),
         "links": links(render),
     }
@@ -201,21 +297,25 @@ def page(found: Page[Render]) -> dict[str, Any]:
 
 
 def detail(
-    render: Render, presigned_url: PresignedUrl, told: Callback | None = None
+    render: Render,
+    presigned_url: PresignedUrl,
+    told: Callback | None = None,
+    standings: Standings | None = None,
 ) -> dict[str, Any]:
     """Everything a caller may know about a render, with its result once it has one.
 
-    `told` is what became of telling its callbackUrl.
+    `told` is what became of telling its callbackUrl; `standings` have the caps.
     """
     plan = render.plan
     return {
         **summary(render),
+        "spending": (standings or Standings()).render(render),
         "remasterFromRequestId": render.remaster_from_request_id,
         "operation": plan.operation,
         "duration": plan.duration,
         "resolution": plan.resolution,
         "aspectRatio": plan.aspect_ratio,
-        "estimate": plan.estimate.model_dump(mode="json"),
+        "estimate": estimate(plan.estimate),
         "warnings": list(plan.warnings),
         "requestId": render.request_id,
         "attempts": [a.model_dump(mode="json", exclude_none=True) for a in render.attempts],
@@ -258,7 +358,44 @@ def advice(render: Render) -> str | None:
     """What a person may do about a render that rests without a clip."""
     if render.status == "submit_unknown" and not render.attempts:
         return STILL_UNKNOWN
+    if render.status == "failed" and render.failure is not None:
+        return _advice_on_money(render, render.failure)
     return ADVICE.get(render.status)
+
+
+def _advice_on_money(render: Render, failure: Failure) -> str | None:
+    """What a person may do about a render that a cap or the kill switch kept from being sent."""
+    if failure.error != "BudgetExceeded":
+        found = ADVICE_ON_MONEY.get(failure.error)
+        return found and found.format(id=render.render_id)
+    scope = (failure.code or "").removeprefix("cap:")
+    if scope == "run":
+        return OVER_ITS_RUN
+    if scope == "own" and render.max_cost_usd is not None:
+        return OVER_ITS_OWN.format(id=render.render_id, own=f"{render.max_cost_usd:f}")
+    payer = identity.principal(render.set_going_by or render.caller)
+    names = {"film": render.pipeline_request_id, "caller": payer}
+    change = budgets.raising(scope, names.get(scope))
+    return RAISE_CAP.format(change=change, id=render.render_id)
+
+
+RAISE_CAP = (
+    "raise the cap with `{change}`, then `videoconductor retry {id}`; repeating it before is of no "
+    "use"
+)
+OVER_ITS_OWN = (
+    "it reached its own maxCostUsd of ${own}: `videoconductor retry {id} --max-cost-usd N` sends "
+    "it once more, and N takes the place of that limit on all of its attempts together"
+)
+OVER_ITS_RUN = (
+    "its run reached its maxCostUsd: a run of the film with a higher one pays for what is missing"
+)
+ADVICE_ON_MONEY = {
+    "SpendingStopped": f"somebody stopped all spending: `{budgets.RESUME}` lets POSTs out again, "
+    "then `videoconductor retry {id}`; repeating it before is of no use",
+    "Unpriced": "a cap cannot be kept over what has no price: enter the price in models.json, or "
+    "take the caps away (`videoconductor budget show` has them), then `videoconductor retry {id}`",
+}
 
 
 STILL_UNKNOWN = (
@@ -302,8 +439,8 @@ def result(render: Render, presigned_url: PresignedUrl) -> dict[str, Any]:
 
 def film_links(run: FilmRun) -> dict[str, str]:
     """Where to go from a run, relative to the API's own address."""
-    film = f"/v1/films/{quote(run.film, safe='')}"
-    return {"self": f"{film}?run={quote(run.run_id, safe='')}", "manifest": f"{film}/manifest"}
+    film = f"/v1/films/{escaped(run.film, safe='')}"
+    return {"self": f"{film}?run={escaped(run.run_id, safe='')}", "manifest": f"{film}/manifest"}
 
 
 def film_accepted(run: FilmRun, clips: Sequence[FilmClip]) -> dict[str, Any]:
@@ -337,7 +474,7 @@ def _film_clip(clip: FilmClip) -> dict[str, Any]:
     }
 
 
-def film_run(run: FilmRun) -> dict[str, Any]:
+def film_run(run: FilmRun, standings: Standings | None = None) -> dict[str, Any]:
     """A run without its clips."""
     return {
         "filmId": run.film,
@@ -355,6 +492,7 @@ def film_run(run: FilmRun) -> dict[str, Any]:
         },
         "estimatedCostUsd": float(run.estimated_cost_usd),
         "costUsd": _float(run.cost_usd),
+        "spending": (standings or Standings()).run(run),
         "requestKey": run.request_key,
         "resultKey": run.result_key,
         "links": film_links(run),
@@ -366,22 +504,24 @@ def film_detail(
     clips: Iterable[FilmClip],
     renders: Mapping[str, Render],
     told: Callback | None = None,
+    standings: Standings | None = None,
 ) -> dict[str, Any]:
     """A run with how each of its clips stands; `run` counts them as they stand.
 
-    `told` is what became of telling its callbackUrl.
+    `told` is what became of telling its callbackUrl; `standings` have its counter and its film's.
     """
     return {
-        **film_run(run),
+        **film_run(run, standings),
+        "filmSpending": None if standings is None else standings.film(run.film),
         "callback": callback(run.callback_url, told),
         "clips": [_film_row(run, clip, renders.get(clip.render_id)) for clip in clips],
     }
 
 
-def film_page(page: Page[FilmRun]) -> dict[str, Any]:
+def film_page(page: Page[FilmRun], standings: Standings | None = None) -> dict[str, Any]:
     """A page of runs, newest first, and the cursor of the next one if there may be one."""
     following = None if page.position is None else listing.cursor(page.position)
-    return {"films": [film_run(run) for run in page.found], "nextCursor": following}
+    return {"films": [film_run(run, standings) for run in page.found], "nextCursor": following}
 
 
 def film_cancelled(run: FilmRun, open_ones: Iterable[Render]) -> dict[str, Any]:
@@ -427,11 +567,12 @@ def manifest(
     presigned_url: Callable[[str | None], str | None] | None = None,
     after: str | None = None,
     limit: int | None = None,
+    standings: Standings | None = None,
 ) -> dict[str, Any]:
     """A film's manifest in the existing system's third version; a page of it with `limit`.
 
     A page begins `after` a clip's key, and `next` is the key to go on after. What belongs to the
-    whole film, its runs and what is missing, is on the last one.
+    whole film, its runs, its spending and what is missing, is on the last one.
 
     A clip that the newest run came to its end without stands in it as failed, unless there is one
     of before. With `presigned_url`, which makes a url of an uri of the library, each clip says
@@ -462,7 +603,8 @@ def manifest(
         "version": 3,
         "requestId": pipeline_request_id,
         "clips": clips,
-        "runs": [_manifest_run(run) for run in runs[-MAX_RUNS:]] if is_last else [],
+        "spending": standings.film(pipeline_request_id) if standings and is_last else None,
+        "runs": [_manifest_run(run, standings) for run in runs[-MAX_RUNS:]] if is_last else [],
         **({} if is_last else {"next": entries[-1].id}),
     }
 
@@ -491,7 +633,7 @@ def _missing_clip(film: str, missing: Shortfall, run: FilmRun) -> dict[str, Any]
     }
 
 
-def _manifest_run(run: FilmRun) -> dict[str, Any]:
+def _manifest_run(run: FilmRun, standings: Standings | None) -> dict[str, Any]:
     return {
         "runId": run.run_id,
         "status": run.status,
@@ -503,6 +645,7 @@ def _manifest_run(run: FilmRun) -> dict[str, Any]:
         "failed": [missing.model_dump(mode="json") for missing in run.missing],
         "estimatedCostUsd": float(run.estimated_cost_usd),
         "costUsd": _float(run.cost_usd),
+        "spending": (standings or Standings()).run(run),
     }
 
 
@@ -541,11 +684,23 @@ def _manifest_clip(entry: ManifestEntry, remastered: Mapping[str, list[str]]) ->
 def problem(error: VideoConductorError) -> dict[str, Any]:
     """An error as RFC 9457 problem details; its `status` is the HTTP status."""
     status, title = HTTP_STATUS.get(type(error), (503, "Something we rely on did not answer"))
+    if isinstance(error, OverBudget):
+        title = WITHOUT_ROOM.get(error.scope, title)
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
     is_known = type(error) in HTTP_STATUS
     body["detail"] = str(error)[:MAX_DETAIL] if is_known else "nothing was spent; ask again"
     if isinstance(error, InvalidRequest):
         body["errors"] = [_problem(found) for found in error.problems]
+    if isinstance(error, QuoteRequired):
+        body["quote"] = quote(error.quote)
+    if isinstance(error, OverBudget):
+        body["budget"] = {
+            "scope": error.scope,
+            "name": error.name,
+            **budgets.standing(error.cap, error.held, error.settled),
+            "neededUsd": float(budgets.usd(error.needed)),
+            "change": error.change,
+        }
     return body
 
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from videoconductor import __version__, reports, views
 from videoconductor.clip import Callback, FilmRun, Notice, Render
-from videoconductor.conductor import principal
 from videoconductor.errors import FilmNotFound, NotAllowed, ReceiverUnavailable, RenderNotFound
+from videoconductor.identity import principal
 
 if TYPE_CHECKING:
     from videoconductor.manifest import Manifest

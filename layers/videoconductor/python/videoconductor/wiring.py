@@ -6,19 +6,21 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from videoconductor import filming, inputs, tokens, waiting, webhooks, workflow
-from videoconductor.clip import SETTLED, Callback, FilmClip, FilmRun, Render
+from videoconductor import filming, inputs, quotes, tokens, waiting, webhooks, workflow
+from videoconductor.clip import MAX_USD, SETTLED, Callback, FilmClip, FilmRun, Render
 from videoconductor.conductor import Conductor
 from videoconductor.download import Bounds, Downloads
+from videoconductor.drift import Watch
 from videoconductor.errors import ProviderUnavailable, TokensUnavailable, WebhookKeyUnavailable
 from videoconductor.events import Events
 from videoconductor.library import Library
@@ -36,10 +38,13 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
     from videoconductor.asking import Reception
+    from videoconductor.books import Books
     from videoconductor.director import Director
     from videoconductor.receivers import Receivers
+    from videoconductor.spending import Standings
     from videoconductor.sweeping import Sweeper
     from videoconductor.tools import Catalog
+    from videoconductor.treasurer import Treasurer
     from videoconductor.webhook_queue import WebhookQueue
 
 # How long a key read from Secrets Manager is good for; a refused one is read anew at once.
@@ -93,10 +98,21 @@ class Settings(BaseModel):
     copy_seconds: float = Field(default=120, gt=0, alias="COPY_SECONDS")
     max_clip_bytes: int = Field(default=2 * 1024**3, gt=0, alias="MAX_CLIP_BYTES")
     url_seconds: int = Field(default=3600, ge=60, le=43_200, alias="CLIP_URL_SECONDS")
+    quote_above_usd: Decimal = Field(
+        default=quotes.QUOTE_ABOVE_USD,
+        validate_default=True,
+        ge=0,
+        le=MAX_USD,
+        alias="QUOTE_ABOVE_USD",
+    )
     webhook_queue_url: str = Field(default="", alias="WEBHOOK_QUEUE_URL")
     webhook_key_secret: str = Field(default="", alias="WEBHOOK_KEY_SECRET")
     callback_loopback: bool = Field(default=False, alias="CALLBACK_LOOPBACK")
     local_caller: str = Field(default="", alias="VIDEOCONDUCTOR_LOCAL_CALLER")
+    price_drift_percent: Decimal = Field(
+        default=Decimal(10), ge=0, le=1000, alias="PRICE_DRIFT_PERCENT"
+    )
+    stop_on_drift: bool = Field(default=False, alias="STOP_ON_DRIFT")
 
     @field_validator("source_origins", "input_origins", "cors_origins", mode="before")
     @classmethod
@@ -145,6 +161,7 @@ def plan_defaults() -> PlanDefaults:
         aspect_ratio=settings().aspect_ratio,
         trusted_origins=settings().input_origins,
         calls_back_here=settings().callback_loopback,
+        today=now().date(),
     )
 
 
@@ -205,7 +222,31 @@ def _secrets() -> SecretsProvider:
 @cache
 def manifest() -> Manifest:
     """The table of renders and entries."""
-    return Manifest(settings().table_name, _client("dynamodb"))
+    return Manifest(settings().table_name, _client("dynamodb"), now)
+
+
+@cache
+def books() -> Books:
+    """The counters and the ledger."""
+    from videoconductor.books import Books
+
+    return Books(settings().table_name, _client("dynamodb"))
+
+
+@cache
+def treasurer() -> Treasurer:
+    """What may be asked about money. Only the function Budget reads its modules."""
+    from videoconductor.orchestration import PriceList
+    from videoconductor.treasurer import Treasurer
+
+    return Treasurer(
+        manifest=manifest(),
+        books=books(),
+        prices=PriceList.from_json(_preset("aws-prices.json")),
+        poll_interval=settings().poll_interval_ms / 1000,
+        clock=now,
+        pause=pause,
+    )
 
 
 @cache
@@ -308,6 +349,19 @@ def pace() -> Pace:
     )
 
 
+def watch() -> Watch:
+    """What drift is measured by, and what follows from it."""
+    # What counts metrics is of the functions that work on renders, not of every door.
+    from videoconductor.task import count
+
+    return Watch(
+        models=models(),
+        percent=settings().price_drift_percent,
+        stops=settings().stop_on_drift,
+        count=count,
+    )
+
+
 @cache
 def machine() -> Machine:
     """The state machines."""
@@ -324,10 +378,12 @@ def director() -> Director:
         conductor=conductor(),
         library=library(),
         manifest=manifest(),
+        books=books(),
         start=machine().start_film,
         is_running=machine().is_film_running,
         new_id=lambda: uuid.uuid4().hex,
         clock=now,
+        quote_above=settings().quote_above_usd,
     )
 
 
@@ -341,7 +397,7 @@ def conductor() -> Conductor:
         manifest=manifest(),
         library=library(),
         machine=machine(),
-        announce=lambda render: workflow.announce(render, manifest(), events(), now),
+        announce=lambda render: workflow.announce(render, manifest(), events(), watch(), now),
         attach_job=attach_job,
         poll_timeout=settings().poll_timeout_ms / 1000,
         new_id=lambda: uuid.uuid4().hex,
@@ -369,7 +425,12 @@ def sweeper() -> Sweeper:
     from videoconductor.sweeping import Sweeper
 
     return Sweeper(
-        manifest=manifest(), machine=machine(), library=library(), events=events(), clock=now
+        manifest=manifest(),
+        machine=machine(),
+        library=library(),
+        events=events(),
+        watch=watch(),
+        clock=now,
     )
 
 
@@ -409,6 +470,15 @@ def film(
     return filming.summed_up(run, clips, renders), clips, renders
 
 
+def standings(runs: Iterable[FilmRun] = (), film: str | None = None) -> Standings:
+    """The caps in force, and the counters of runs that have a limit, and of a film."""
+    from videoconductor import spending
+
+    wanted = spending.wanted(runs, film)
+    tallies = books().standing(wanted) if wanted else {}
+    return spending.Standings(manifest().caps(), tallies)
+
+
 def awaited(render_id: str, seconds: float) -> Render:
     """A render as soon as it is at rest, else as it is after so many seconds.
 
@@ -446,6 +516,8 @@ def forget() -> None:
         document,
         provider,
         manifest,
+        books,
+        treasurer,
         library,
         events,
         downloads,

@@ -9,7 +9,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,7 +27,17 @@ from videoconductor.client.errors import (
     StillRunning,
     Unavailable,
 )
-from videoconductor.client.results import Document, Film, Manifest, Plan, VideoRender
+from videoconductor.client.results import (
+    Budget,
+    CostCheck,
+    Costs,
+    Document,
+    Film,
+    Manifest,
+    Plan,
+    Quote,
+    VideoRender,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,7 +48,18 @@ if TYPE_CHECKING:
 
     from videoconductor.clip import ClipRequest
 
-__all__ = ["ClientError", "Film", "Manifest", "Plan", "VideoConductor", "VideoRender"]
+__all__ = [
+    "Budget",
+    "ClientError",
+    "CostCheck",
+    "Costs",
+    "Film",
+    "Manifest",
+    "Plan",
+    "Quote",
+    "VideoConductor",
+    "VideoRender",
+]
 
 Script = Mapping[str, Any] | str | bytes | Path
 Settling = TypeVar("Settling", VideoRender, Film)
@@ -148,6 +169,17 @@ class VideoConductor:
         """What a clip request would make and cost. Spends nothing."""
         asked = clip_document(prompt, request, fields)
         return Plan(self._calls.call("POST", "/v1/plan", asked, repeatable=True))
+
+    def quote(
+        self,
+        prompt: str | None = None,
+        *,
+        request: ClipRequest | Mapping[str, Any] | None = None,
+        **fields: Unpack[ClipFields],
+    ) -> Quote:
+        """What a clip request costs, line by line. Spends nothing."""
+        asked = clip_document(prompt, request, fields)
+        return Quote(self._calls.call("POST", "/v1/quotes", asked, repeatable=True))
 
     def generate(
         self,
@@ -259,9 +291,21 @@ class VideoConductor:
         """Wait for a job again: that on record, or the one of xAI's request id. Spends nothing."""
         return self._command(render, "attach", {"requestId": request_id} if request_id else None)
 
-    def retry(self, render: VideoRender | str, *, may_charge_twice: bool = False) -> VideoRender:
-        """Allow one more POST for a render without a clip: this is paid for. Raises Conflict."""
-        return self._command(render, "retry", {"mayChargeTwice": may_charge_twice})
+    def retry(
+        self,
+        render: VideoRender | str,
+        *,
+        may_charge_twice: bool = False,
+        max_cost_usd: float | None = None,
+    ) -> VideoRender:
+        """Allow one more POST for a render without a clip: this is paid for. Raises Conflict.
+
+        `max_cost_usd` takes the place of what all of its POSTs may cost together.
+        """
+        fields: dict[str, Any] = {"mayChargeTwice": may_charge_twice}
+        if max_cost_usd is not None:
+            fields["maxCostUsd"] = max_cost_usd
+        return self._command(render, "retry", fields)
 
     def resume(self, render: VideoRender | str) -> VideoRender:
         """Give a render that is not at rest a new execution. Harmless at any time."""
@@ -297,6 +341,59 @@ class VideoConductor:
                 found = self.render(found)
         raise AssertionError
 
+    # ── Money ────────────────────────────────────────────────────────────────────────────────────
+
+    def budget(self, *, film: str | None = None, caller: str | None = None) -> Budget:
+        """The caps in force and how they stand: today, this month, what has a cap of its own; or
+        one film, or one caller this month.
+        """
+        chosen = query([("film", film), ("caller", caller)])
+        return Budget(self._calls.call("GET", f"/v1/budget{chosen}"))
+
+    def set_budget(self, caps: Mapping[str, Any]) -> Budget:
+        """Set caps in US dollars, all of them or none: `{"day": 50, "film": {"intro": 5}}`.
+
+        None is no cap; of films and callers `*` is the cap of all that have none of their own, and
+        "inherit" takes a name's own away. Raises InvalidRequest.
+        """
+        document = {"caps": dict(caps)}
+        return Budget(self._calls.call("PATCH", "/v1/budget", document, repeatable=True))
+
+    def stop_spending(self, reason: str | None = None) -> Budget:
+        """Let no new POST out to xAI; what runs is finished and kept. Harmless at any time."""
+        document = {"reason": reason} if reason is not None else None
+        return Budget(self._calls.call("POST", "/v1/budget/stop", document, repeatable=True))
+
+    def resume_spending(self) -> Budget:
+        """Let POSTs out again. Renders that failed meanwhile stay failed: retry them."""
+        return Budget(self._calls.call("POST", "/v1/budget/resume"))
+
+    def costs(
+        self,
+        by: str = "film",
+        *,
+        since: date | str | None = None,
+        until: date | str | None = None,
+        film: str | None = None,
+        caller: str | None = None,
+        tag: str | None = None,
+        render: str | None = None,
+        run: str | None = None,
+    ) -> Costs:
+        """What was spent on POSTs permitted from `since` to `until`, both included, days in UTC;
+        this month if not given. Raises InvalidRequest.
+        """
+        chosen = [("by", by), ("from", since), ("to", until), ("film", film), ("caller", caller)]
+        chosen += [("tag", tag), ("render", render), ("run", run)]
+        return Costs(self._calls.call("GET", f"/v1/costs{query(chosen)}"))
+
+    def check_costs(
+        self, *, since: date | str | None = None, until: date | str | None = None
+    ) -> CostCheck:
+        """Whether the counters that caps are held against are the sums of the ledger's entries."""
+        chosen = query([("from", since), ("to", until)])
+        return CostCheck(self._calls.call("GET", f"/v1/costs/check{chosen}"))
+
     # ── Films ────────────────────────────────────────────────────────────────────────────────────
 
     def plan_film(
@@ -310,9 +407,26 @@ class VideoConductor:
         max_cost_usd: float | None = None,
     ) -> Plan:
         """What a script would make and cost, and what of it is there already. Spends nothing."""
-        chosen = _order(clips, remaster, source_video_url, force, max_cost_usd, None)
+        chosen = _order(clips, remaster, source_video_url, force, max_cost_usd)
         content = _script(script)
         return Plan(self._calls.call("POST", f"/v1/plan{query(chosen)}", content, repeatable=True))
+
+    def quote_film(
+        self,
+        script: Script,
+        *,
+        clips: Iterable[str] = (),
+        remaster: bool = False,
+        source_video_url: str | None = None,
+        force: bool = False,
+        max_cost_usd: float | None = None,
+    ) -> Quote:
+        """What is due of a script costs, line by line; its `id` is what `film` takes as `quote_id`
+        with the same choices. Spends nothing.
+        """
+        chosen = _order(clips, remaster, source_video_url, force, max_cost_usd)
+        path = f"/v1/quotes{query(chosen)}"
+        return Quote(self._calls.call("POST", path, _script(script), repeatable=True))
 
     def film(
         self,
@@ -323,6 +437,7 @@ class VideoConductor:
         source_video_url: str | None = None,
         force: bool = False,
         max_cost_usd: float | None = None,
+        quote_id: str | None = None,
         callback_url: str | None = None,
         wait: bool = False,
         timeout: float | None = FILM_SECONDS,
@@ -333,10 +448,11 @@ class VideoConductor:
 
         `script` is a mapping, JSON text, or a file's path. The choices mean what they mean to
         `POST /v1/films` in docs/http-api.md. With the same `key` the same run is meant. Raises
-        InvalidRequest before anything is spent; Unavailable, whose `key` makes asking again
-        harmless; and what `wait_film` raises.
+        InvalidRequest or QuoteRequired before anything is spent; Unavailable, whose `key` makes
+        asking again harmless; and what `wait_film` raises.
         """
-        chosen = _order(clips, remaster, source_video_url, force, max_cost_usd, callback_url)
+        chosen = _order(clips, remaster, source_video_url, force, max_cost_usd)
+        chosen += [("quoteId", quote_id), ("callbackUrl", callback_url)]
         accepted = Film(self._paid(f"/v1/films{query(chosen)}", _script(script), key))
         return self._filmed(accepted, wait, timeout, on_progress)
 
@@ -404,6 +520,7 @@ class VideoConductor:
         *,
         may_charge_twice: bool = False,
         max_cost_usd: float | None = None,
+        quote_id: str | None = None,
         callback_url: str | None = None,
         wait: bool = False,
         timeout: float | None = FILM_SECONDS,
@@ -411,7 +528,8 @@ class VideoConductor:
         key: str | None = None,
     ) -> Film:
         """Make a run's script again: pays for what is not there. Raises as `film` does."""
-        chosen = [*_run(film, run_id), ("maxCostUsd", max_cost_usd), ("callbackUrl", callback_url)]
+        chosen = [*_run(film, run_id), ("maxCostUsd", max_cost_usd), ("quoteId", quote_id)]
+        chosen += [("callbackUrl", callback_url)]
         path = _film_command(film, "retry", chosen)
         accepted = Film(self._paid(path, {"mayChargeTwice": may_charge_twice}, key))
         return self._filmed(accepted, wait, timeout, on_progress)
@@ -424,6 +542,7 @@ class VideoConductor:
         clips: Iterable[str] = (),
         edit: bool = False,
         max_cost_usd: float | None = None,
+        quote_id: str | None = None,
         callback_url: str | None = None,
         wait: bool = False,
         timeout: float | None = FILM_SECONDS,
@@ -432,7 +551,8 @@ class VideoConductor:
     ) -> Film:
         """Make a run's clips again at 720p: this is paid for. Raises as `film` does."""
         chosen = [*_run(film, run_id), *(("clip", clip) for clip in clips), ("edit", edit)]
-        chosen += [("maxCostUsd", max_cost_usd), ("callbackUrl", callback_url)]
+        chosen += [("maxCostUsd", max_cost_usd), ("quoteId", quote_id)]
+        chosen += [("callbackUrl", callback_url)]
         accepted = Film(self._paid(_film_command(film, "remaster", chosen), None, key))
         return self._filmed(accepted, wait, timeout, on_progress)
 
@@ -572,7 +692,6 @@ def _order(
     source_video_url: str | None,
     force: bool,
     max_cost_usd: float | None,
-    callback_url: str | None,
 ) -> list[tuple[str, Any]]:
     return [
         *(("clip", clip) for clip in clips),
@@ -580,7 +699,6 @@ def _order(
         ("sourceVideoUrl", source_video_url),
         ("force", force),
         ("maxCostUsd", max_cost_usd),
-        ("callbackUrl", callback_url),
     ]
 
 

@@ -42,6 +42,7 @@ class ClipFields(TypedDict, total=False):
     ref_code: str | None
     thumbnail: Mapping[str, Any] | None
     max_cost_usd: float | None
+    quote_id: str | None
     callback_url: str | None
     persist_to_filebase: bool | None
 

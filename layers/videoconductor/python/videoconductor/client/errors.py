@@ -3,6 +3,8 @@
 ClientError
 ├── ApiError            what the API answered, or that it did not
 │   ├── InvalidRequest  the request is at fault; `problems` says where
+│   ├── QuoteRequired   it costs much, and was neither quoted nor limited: `quote` says what
+│   ├── OverBudget      a cap of the stack leaves no room for it: `budget` says which
 │   ├── NotFound        there is no such render, film or run
 │   ├── Conflict        its state does not allow it, or the key came with another request
 │   ├── Unauthorized    there are no credentials, or the API does not let these in
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from videoconductor.errors import Problem, VideoConductorError
 
 if TYPE_CHECKING:
-    from videoconductor.client.results import Film, VideoRender
+    from videoconductor.client.results import Film, Quote, VideoRender
 
 ASK_AGAIN = frozenset({429, 500, 502, 503, 504})
 NOT_LET_IN = frozenset({401, 403})
@@ -61,6 +63,26 @@ class InvalidRequest(ApiError):
     def __init__(self, words: str, problems: Sequence[Problem] = (), **fields: Any) -> None:
         super().__init__(words, **fields)
         self.problems = tuple(problems)
+
+
+class QuoteRequired(ApiError):
+    """It costs more than may be spent without a quote or a limit. Nothing was spent."""
+
+    @property
+    def quote(self) -> Quote:
+        """What it would cost; with its `id` the same request is accepted."""
+        from videoconductor.client.results import Quote
+
+        return Quote(self.document.get("quote") or {})
+
+
+class OverBudget(ApiError):
+    """A cap of the stack, or the kill switch, leaves no room for it. Nothing was spent."""
+
+    @property
+    def budget(self) -> dict[str, Any]:
+        """The cap, what stands under it, and the `change` that makes room."""
+        return dict(self.document.get("budget") or {})
 
 
 class NotFound(ApiError):
@@ -131,6 +153,10 @@ def refusal(status: int, reason: str, document: Mapping[str, Any] | None) -> Api
     if status in NOT_LET_IN:
         words_then = f"the API does not let these AWS credentials in ({status}): {text}"
         return Unauthorized(words_then, status=status, document=fields)
+    if status == 402 and "budget" in fields:
+        return OverBudget(text, status=status, document=fields)
+    if status == 402:
+        return QuoteRequired(text, status=status, document=fields)
     if status == 404:
         return NotFound(text, status=status, document=fields)
     if status == 409:

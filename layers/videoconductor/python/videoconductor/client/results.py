@@ -56,6 +56,34 @@ class Failure(Answer):
 
 
 @dataclass(frozen=True, repr=False)
+class Spending(Answer):
+    """Cost so far, what is reserved for POSTs whose cost is not known yet, and the cap on both."""
+
+    @property
+    def spent_usd(self) -> float:
+        """What was settled: as xAI reported it, or the estimate where it did not."""
+        return float(self.document["spentUsd"])
+
+    @property
+    def reserved_usd(self) -> float:
+        """What is held."""
+        return float(self.document["reservedUsd"])
+
+    @property
+    def cap_usd(self) -> float | None:
+        """What may be spent in all; None where there is no cap."""
+        return self.document.get("capUsd")
+
+    @property
+    def left_usd(self) -> float | None:
+        """The room under the cap; None where there is none."""
+        return self.document.get("leftUsd")
+
+    def _described(self) -> str:
+        return f"${self.spent_usd:g} and ${self.reserved_usd:g}"
+
+
+@dataclass(frozen=True, repr=False)
 class Video(Answer):
     """A clip's file in the library."""
 
@@ -160,6 +188,21 @@ class VideoRender(Answer):
     def cost_usd(self) -> float | None:
         """What xAI billed, as far as it said so."""
         return self.document.get("costUsd")
+
+    @property
+    def spent_usd(self) -> float | None:
+        """What was settled for it: as xAI reported it, or the estimate where it did not."""
+        return self.document.get("spentUsd")
+
+    @property
+    def reserved_usd(self) -> float | None:
+        """What is held for POSTs whose cost is not known yet."""
+        return self.document.get("reservedUsd")
+
+    @property
+    def spending(self) -> Spending | None:
+        """The same beside its cap; None in a list and before the first look."""
+        return _spending(self.document.get("spending"))
 
     @property
     def request_id(self) -> str | None:
@@ -288,6 +331,16 @@ class Film(Answer):
         """What xAI billed for it so far, as far as it said so."""
         return self.document.get("costUsd")
 
+    @property
+    def spending(self) -> Spending | None:
+        """What the run spent and reserved, beside its limit; None where that was not summed up."""
+        return _spending(self.document.get("spending"))
+
+    @property
+    def film_spending(self) -> Spending | None:
+        """The same of the film with all its runs, beside its cap; None in a list."""
+        return _spending(self.document.get("filmSpending"))
+
     def _described(self) -> str:
         return f"{self.id} {self.run_id} {self.status}"
 
@@ -310,6 +363,11 @@ class Manifest(Answer):
     def runs(self) -> tuple[Document, ...]:
         """The film's runs, oldest first."""
         return tuple(self.document.get("runs") or ())
+
+    @property
+    def spending(self) -> Spending | None:
+        """What the film spent and reserved in all, beside its cap."""
+        return _spending(self.document.get("spending"))
 
     def _described(self) -> str:
         return f"{self.film_id} {len(self.clips)} clips"
@@ -336,6 +394,131 @@ class Plan(Answer):
 
     def _described(self) -> str:
         return f"${self.estimated_cost_usd:g}"
+
+
+@dataclass(frozen=True, repr=False)
+class Quote(Answer):
+    """What something costs, line by line: nothing is sent to xAI, nothing is spent."""
+
+    @property
+    def id(self) -> str | None:
+        """What holds a film to this price; None for a clip, and when something has no price."""
+        return self.document.get("quoteId")
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """Until when the id is good."""
+        return _time(self.document.get("expiresAt"))
+
+    @property
+    def clips(self) -> tuple[Document, ...]:
+        """Each clip with its lines, as docs/http-api.md shows it."""
+        return tuple(self.document.get("clips") or ())
+
+    @property
+    def least_usd(self) -> float:
+        """What is due costs at least, if it is made."""
+        return float(self.document["leastUsd"])
+
+    @property
+    def total_usd(self) -> float:
+        """What is due costs at most."""
+        return float(self.document["totalUsd"])
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Models that have no price: then there is no id."""
+        return tuple(self.document.get("unpriced") or ())
+
+    def _described(self) -> str:
+        return f"${self.total_usd:g}"
+
+
+@dataclass(frozen=True, repr=False)
+class Budget(Answer):
+    """The caps in force, and how what they count stands."""
+
+    @property
+    def caps(self) -> Document:
+        """Caps by scope, as `set_budget` takes them; None is no cap."""
+        return dict(self.document["caps"])
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the kill switch is set."""
+        return bool(self.document["stopped"])
+
+    @property
+    def stopped_because(self) -> str | None:
+        """Why it is."""
+        return self.document.get("stoppedBecause")
+
+    @property
+    def standings(self) -> tuple[Document, ...]:
+        """What was spent and is reserved, beside the cap, of each that was asked for."""
+        return tuple(self.document["standings"])
+
+    def standing(self, scope: str, name: str | None = None) -> Spending | None:
+        """How one of them stands: `standing("day")`."""
+        for one in self.standings:
+            if one["scope"] == scope and name in {None, one["name"]}:
+                return Spending(one)
+        return None
+
+    def _described(self) -> str:
+        return "stopped" if self.is_stopped else ""
+
+
+@dataclass(frozen=True, repr=False)
+class Costs(Answer):
+    """What was spent, in rows."""
+
+    @property
+    def rows(self) -> tuple[Document, ...]:
+        """A row for each name, as docs/http-api.md shows it."""
+        return tuple(self.document["rows"])
+
+    @property
+    def totals(self) -> Document:
+        """The same of all rows."""
+        return dict(self.document["totals"])
+
+    @property
+    def settled_usd(self) -> float:
+        """What was settled in all."""
+        return float(self.totals["settledUsd"])
+
+    @property
+    def csv(self) -> str:
+        """The rows and the totals as CSV."""
+        from videoconductor.statements import csv_of
+
+        return csv_of(self.document)
+
+    def _described(self) -> str:
+        return f"${self.settled_usd:g}"
+
+
+@dataclass(frozen=True, repr=False)
+class CostCheck(Answer):
+    """Whether the books agree."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no difference was found."""
+        return bool(self.document["agrees"])
+
+    @property
+    def differences(self) -> tuple[Document, ...]:
+        """Counters that are not the sums of their entries."""
+        return tuple(self.document["differences"])
+
+    def _described(self) -> str:
+        return "agrees" if self.agrees else f"{len(self.differences)} differences"
+
+
+def _spending(found: Any) -> Spending | None:
+    return Spending(found) if isinstance(found, dict) else None
 
 
 def _failure(document: Mapping[str, Any]) -> Failure | None:

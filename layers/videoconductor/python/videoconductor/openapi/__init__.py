@@ -22,6 +22,7 @@ TAGS = {
     "clips": "Clips, asked for one by one",
     "films": "Films: scripts that become many clips",
     "planning": "What can be asked for, and what it costs",
+    "money": "Caps, the kill switch, and what was spent",
     "compatibility": "As clients of the existing system know it",
     "about": "The API itself",
 }
@@ -52,6 +53,13 @@ SCHEMES: Schema = {
 PROBLEMS: dict[int, tuple[str, bool, bool]] = {
     400: ("The request is invalid; nothing was written, nothing was spent", True, True),
     401: ("There is no token, or none that is good", True, True),
+    402: (
+        "What is due costs more than QUOTE_ABOVE_USD: ask again with the `quoteId` of the quote in "
+        "it, or with `maxCostUsd`. Or a cap, or a stop of all spending, leaves no room for it: "
+        "`budget` says which, and what a person can do. Nothing was written, nothing was spent",
+        True,
+        False,
+    ),
     403: ("The caller may not, or nobody vouches for them", True, True),
     404: ("There is no such render, film or run, or no such route", True, True),
     409: (
@@ -206,7 +214,10 @@ def _answer(operation: Operation, status: int, examples: Examples) -> Schema:
     made: Schema = {
         "description": (operation.answer.__doc__ or "").partition("\n")[0],
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-        "content": {"application/json": _content([operation.answer.__name__], examples.answers)},
+        "content": {
+            "application/json": _content([operation.answer.__name__], examples.answers),
+            **({"text/csv": {"schema": {"type": "string"}}} if operation.is_csv else {}),
+        },
     }
     if operation.links:
         made["links"] = {link.operation: _link(link) for link in operation.links}

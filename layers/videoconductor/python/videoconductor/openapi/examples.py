@@ -54,6 +54,7 @@ CLIPS: dict[str, Schema] = {
         "firstFramePrompt": "A bartender behind a marble counter, warm light",
     },
 }
+CAPS: Schema = {"day": 50, "month": None, "film": {"*": 20, "nightclub": 5, "intro": "inherit"}}
 SCRIPT: Schema = {
     "schemaVersion": "1.0",
     "requestId": "nightclub",
@@ -102,6 +103,9 @@ class Examples:
             "FilmRequest": _shown({"film": SCRIPT}),
             "Attachment": _shown({"found": {"requestId": REQUEST_ID}}),
             "Retrial": _shown({"agreed": {"mayChargeTwice": True}}),
+            "RenderRetrial": _shown({"agreed": {"mayChargeTwice": True, "maxCostUsd": 1}}),
+            "CapsChange": _shown({"some": {"caps": CAPS}}),
+            "StopOrder": _shown({"why": {"reason": "the wrong script was sent"}}),
             "ExistingManifest": _shown({"manifest": MANIFEST}),
         }
 
@@ -146,6 +150,7 @@ class Examples:
             caller=CALLER,
             request_sha256="0" * 64,
             created_at=BEGAN,
+            max_cost_usd=Decimal(request["maxCostUsd"]),
         )
 
 
@@ -172,6 +177,8 @@ def _finished(render: Render) -> Render:
         outcome="accepted",
         settled_at=_at(2),
         cost_ticks=cost,
+        reserved_ticks=cost,
+        spent_ticks=cost,
     )
     clip = Clip(
         key=f"{FOLDER.format('videos')}.mp4",

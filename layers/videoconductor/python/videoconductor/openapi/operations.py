@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
 from videoconductor import answers, compatible
+from videoconductor.accounts import BY, FORMATS, MAX_DAYS
 from videoconductor.clip import FROM_MANIFEST, MAX_USD, FilmStatus, Status
 from videoconductor.conductor import MAX_KEY_CHARACTERS
 from videoconductor.entrance import METADATA_PATH
 from videoconductor.listing import MAX_LIMIT, Wanted
 from videoconductor.openapi.examples import SCRIPT
-from videoconductor.openapi.schemas import HTTPS, ID, ID_WORDS
+from videoconductor.openapi.schemas import CALLER, HTTPS, ID, ID_WORDS
 from videoconductor.waiting import MOST_SECONDS
 
 Schema = dict[str, Any]
 Security = Literal["sigv4", "token", "open"]
-Tag = Literal["clips", "films", "planning", "compatibility", "about"]
+Tag = Literal["clips", "films", "planning", "money", "compatibility", "about"]
 
 MAX_MANIFEST_PAGE = 1000
 
@@ -68,10 +69,10 @@ class Link:
 @dataclass(frozen=True)
 class Operation:
     """One route. `problems` are statuses beside those that every route can answer; with one of
-    `also` it answers the same as with `status`.
+    `also` it answers the same as with `status`. With `is_csv` the answer can be had as a table.
     """
 
-    method: Literal["get", "post"]
+    method: Literal["get", "patch", "post"]
     path: str
     name: str
     summary: str
@@ -85,6 +86,7 @@ class Operation:
     links: tuple[Link, ...] = ()
     security: Security = "sigv4"
     also: tuple[int, ...] = ()
+    is_csv: bool = False
 
 
 # ── Parameters ───────────────────────────────────────────────────────────────────────────────────
@@ -180,6 +182,13 @@ MAX_COST = Parameter(
     "Refuses it all if what is due is estimated at more US dollars; at most nine digits on "
     "either side of the point",
 )
+QUOTE = Parameter(
+    "quoteId",
+    "query",
+    {"type": "string", "pattern": "^q1-[0-9]+-[0-9]+-[0-9a-f]{32}$"},
+    "Agrees to what `POST /v1/quotes` quoted for the same script and parameters within a day, and "
+    "to no more",
+)
 CALLBACK = Parameter(
     "callbackUrl",
     "query",
@@ -200,7 +209,38 @@ MANIFEST_LIMIT = Parameter(
     {"type": "integer", "minimum": 1, "maximum": MAX_MANIFEST_PAGE},
     "How many clips a page has at most; all of them if not given",
 )
-ORDER = (CLIPS, REMASTER, SOURCE, FORCE, MAX_COST, CALLBACK)
+DAY: Schema = {"type": "string", "format": "date"}
+FROM = Parameter(
+    "from",
+    "query",
+    DAY,
+    f"The first day (UTC); that of the month if not given. At most {MAX_DAYS} days in all",
+)
+TO = Parameter("to", "query", DAY, "The last day (UTC); today if not given")
+COSTS_BY = Parameter(
+    "by", "query", {"type": "string", "enum": list(BY), "default": "film"}, "What a row is of"
+)
+OF_CALLER = Parameter("caller", "query", CALLER, "Only of this caller: an ARN, or `token:NAME`")
+STANDS = Parameter(
+    "caller",
+    "query",
+    CALLER,
+    "How this caller stands this month: an ARN, or `token:NAME`",
+)
+OF_TAG = Parameter(
+    "tag", "query", {"type": "string"}, "Only of this `purpose`; empty for those without one"
+)
+OF_ONE_RENDER = Parameter("render", "query", {"type": "string"}, "Only of this render")
+OF_ONE_RUN = Parameter(
+    "run", "query", {"type": "string"}, "Only of this run; runs without a limit are not kept apart"
+)
+FORMAT = Parameter(
+    "format",
+    "query",
+    {"type": "string", "enum": list(FORMATS)},
+    "Instead of what the header Accept says",
+)
+ORDER = (CLIPS, REMASTER, SOURCE, FORCE, MAX_COST, QUOTE, CALLBACK)
 
 # ── Links ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -237,7 +277,7 @@ def operations(modes: Iterable[str]) -> tuple[Operation, ...]:
 
     `modes` are the names that quality modes go by.
     """
-    return (*_clips(modes), *_films(), *_planning(), *_compatibility(), *_about())
+    return (*_clips(modes), *_films(), *_planning(), *_money(), *_compatibility(), *_about())
 
 
 def _clips(modes: Iterable[str]) -> tuple[Operation, ...]:
@@ -300,7 +340,7 @@ def _clips(modes: Iterable[str]) -> tuple[Operation, ...]:
             "retry",
             "Allow one more POST",
             "For renders that are failed, cancelled, submit_unknown or stalled. It is paid for.",
-            Body(("Retrial",), "Whether it may be paid for twice", required=False),
+            Body(("RenderRetrial",), "Whether it may be paid for twice", required=False),
         ),
         _command(
             "resume",
@@ -364,7 +404,7 @@ def _films() -> tuple[Operation, ...]:
             status=202,
             parameters=(*ORDER, KEY),
             body=Body(("FilmRequest",), "The script"),
-            problems=(400, 409),
+            problems=(400, 402, 409),
             links=run,
         ),
         Operation(
@@ -408,9 +448,9 @@ def _films() -> tuple[Operation, ...]:
             answers.AcceptedFilm,
             about="A new run of the same script and order. It is paid for.",
             status=202,
-            parameters=(FILM, RUN, MAX_COST, CALLBACK, KEY),
+            parameters=(FILM, RUN, MAX_COST, QUOTE, CALLBACK, KEY),
             body=Body(("Retrial",), "Whether it may be paid for twice", required=False),
-            problems=(400, 404, 409),
+            problems=(400, 402, 404, 409),
             links=run,
         ),
         Operation(
@@ -422,8 +462,8 @@ def _films() -> tuple[Operation, ...]:
             answers.AcceptedFilm,
             about="A new run of the same script. It is paid for.",
             status=202,
-            parameters=(FILM, RUN, CLIPS, EDIT, MAX_COST, CALLBACK, KEY),
-            problems=(400, 404, 409),
+            parameters=(FILM, RUN, CLIPS, EDIT, MAX_COST, QUOTE, CALLBACK, KEY),
+            problems=(400, 402, 404, 409),
             links=run,
         ),
         Operation(
@@ -490,6 +530,20 @@ def _planning() -> tuple[Operation, ...]:
             problems=(400,),
         ),
         Operation(
+            "post",
+            "/v1/quotes",
+            "createQuote",
+            "What a clip or a script costs, to be agreed to",
+            "planning",
+            answers.Quote,
+            about="Of what is due as things are now, line by line: what is there already costs "
+            "nothing. Writes nothing and spends nothing. The parameters are for scripts; quote "
+            "with those that the film is then asked for with.",
+            parameters=ORDER,
+            body=Body(("ClipRequest", "FilmRequest"), "A request for a clip, or a script"),
+            problems=(400,),
+        ),
+        Operation(
             "get",
             "/v1/models",
             "listModels",
@@ -505,6 +559,94 @@ def _planning() -> tuple[Operation, ...]:
             "The quality modes",
             "planning",
             answers.QualityModes,
+            problems=(400,),
+        ),
+    )
+
+
+def _money() -> tuple[Operation, ...]:
+    return (
+        Operation(
+            "get",
+            "/v1/budget",
+            "getBudget",
+            "The caps, and how they stand",
+            "money",
+            answers.Budget,
+            about="Today, this month, and each film and caller with a cap of its own; with `film` "
+            "or `caller`, that one instead.",
+            parameters=(replace(OF_FILM, about="How this film stands"), STANDS),
+            problems=(400,),
+        ),
+        Operation(
+            "patch",
+            "/v1/budget",
+            "setBudget",
+            "Set caps, or take them away",
+            "money",
+            answers.Budget,
+            about="All of them or, where one is refused, none. A cap below what is spent is "
+            "allowed: nothing new is sent then.",
+            body=Body(("CapsChange",), "Caps that are to be others"),
+            problems=(400,),
+        ),
+        Operation(
+            "post",
+            "/v1/budget/stop",
+            "stopSpending",
+            "Let no new POST out",
+            "money",
+            answers.Budget,
+            about="What runs is finished and kept. Harmless at any time.",
+            body=Body(("StopOrder",), "Why", required=False),
+            problems=(400,),
+        ),
+        Operation(
+            "post",
+            "/v1/budget/resume",
+            "resumeSpending",
+            "Let POSTs out again",
+            "money",
+            answers.Budget,
+            about="Renders that failed meanwhile stay failed: retry them.",
+            problems=(400,),
+        ),
+        Operation(
+            "get",
+            "/v1/costs",
+            "getCosts",
+            "What was spent, in rows",
+            "money",
+            answers.Costs,
+            about="From the ledger: of POSTs that were permitted on these days, whenever they were "
+            "settled.",
+            parameters=(
+                COSTS_BY,
+                FROM,
+                TO,
+                OF_FILM,
+                OF_CALLER,
+                OF_TAG,
+                OF_ONE_RENDER,
+                OF_ONE_RUN,
+                FORMAT,
+            ),
+            problems=(400,),
+            is_csv=True,
+        ),
+        Operation(
+            "get",
+            "/v1/costs/check",
+            "checkCosts",
+            "Whether the counters are the sums of the ledger",
+            "money",
+            answers.CostCheck,
+            about="Of all days there are, or of those given: then what counts a month is compared "
+            "for whole months only, and what counts for good not at all.",
+            parameters=(
+                replace(FROM, about="The first day (UTC), with `to`"),
+                replace(TO, about="The last day (UTC), with `from`"),
+            ),
             problems=(400,),
         ),
     )

@@ -12,6 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from videoconductor import script
+from videoconductor.accounts import EVERYBODY, INHERIT, CapsChange, StopOrder
 from videoconductor.clip import (
     ID_PUNCTUATION,
     MAX_ID_BYTES,
@@ -22,14 +23,22 @@ from videoconductor.clip import (
     ClipRequest,
 )
 from videoconductor.inputs import IMAGE_SUFFIXES, MAX_INLINE_IMAGE_BYTES
-from videoconductor.intake import Attachment, Remastering, Retrial
+from videoconductor.intake import Attachment, Remastering, RenderRetrial, Retrial
 from videoconductor.models import Model, ModelCatalog
 from videoconductor.quality import QualityModes
 
 Schema = dict[str, Any]
 
 TEMPLATE = "#/components/schemas/{model}"
-REQUESTS: tuple[type[BaseModel], ...] = (Attachment, ClipRequest, Remastering, Retrial)
+REQUESTS: tuple[type[BaseModel], ...] = (
+    Attachment,
+    CapsChange,
+    ClipRequest,
+    Remastering,
+    RenderRetrial,
+    Retrial,
+    StopOrder,
+)
 # A script's parts are told from a clip request's by this; the script itself has a name of its own.
 SCRIPT_PREFIX = "Script"
 
@@ -96,6 +105,10 @@ def schemas(
     _say_more(found["Overlay"], OVERLAY)
     _say_more(found["Attachment"], ATTACHMENT)
     _say_more(found["Retrial"], RETRIAL)
+    _say_more(found["RenderRetrial"], RETRIAL | RENDER_RETRIAL)
+    found["NewCaps"]["minProperties"] = 1
+    _say_more(found["NewCaps"], NEW_CAPS)
+    _say_more(found["StopOrder"], STOP)
     return dict(sorted(found.items()))
 
 
@@ -217,6 +230,7 @@ def _clip_request(modes: QualityModes, models: ModelCatalog) -> dict[str, Schema
             "maximum": MAX_USD,
             "description": "Refuses the request if its estimate is more US dollars than this",
         },
+        "quoteId": {"description": "A quote of this very request: its total is the limit"},
         "callbackUrl": {
             "pattern": HTTPS,
             "maxLength": MAX_URL_CHARACTERS,
@@ -256,6 +270,45 @@ RETRIAL: dict[str, Schema] = {
         "description": "That it may be paid for a second time is accepted: needed where an earlier "
         "POST may have been accepted, or its job may still finish"
     }
+}
+RENDER_RETRIAL: dict[str, Schema] = {
+    "maxCostUsd": {
+        "type": ["number", "null"],
+        "minimum": 0,
+        "maximum": MAX_USD,
+        "description": "US dollars that all of the render's POSTs may cost together, from now on; "
+        "as it was if not given",
+    }
+}
+# At most ten decimals, which floats cannot say with `multipleOf`.
+CAP: Schema = {"type": ["number", "null"], "minimum": 0, "maximum": MAX_USD}
+OWN_CAP: Schema = {"anyOf": [CAP, {"const": INHERIT}]}
+CALLER: Schema = {"type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[!-~]+$"}
+
+
+def _caps_by_name(name: Schema, about: str) -> Schema:
+    return {
+        "type": "object",
+        "description": f"{about}; `{EVERYBODY}` is that of all others. `{INHERIT}` takes a name's "
+        "own cap away",
+        "properties": {EVERYBODY: CAP},
+        "additionalProperties": OWN_CAP,
+        "propertyNames": {"anyOf": [{"const": EVERYBODY}, {**name, "type": "string"}]},
+    }
+
+
+NEW_CAPS: dict[str, Schema] = {
+    "render": {**CAP, "description": "On all POSTs of one render"},
+    "film": _caps_by_name(ID, "On all of one film, for good, by its id"),
+    "caller": _caps_by_name(
+        CALLER,
+        "On one caller in a calendar month (UTC), by ARN or `token:NAME`",
+    ),
+    "day": {**CAP, "description": "On everybody on a day (UTC)"},
+    "month": {**CAP, "description": "On everybody in a calendar month (UTC)"},
+}
+STOP: dict[str, Schema] = {
+    "reason": {**LABEL, "description": "Printable; told to whoever is refused meanwhile"}
 }
 EXISTING: Schema = {
     "type": "object",

@@ -391,15 +391,17 @@ def _polled(answer: _Answer, mask: _Mask) -> Pending | Ready:
         case 400 if _is_bad_key(words):
             raise KeyRefused(words)
         case 400 if answer.broken is None and fields:
-            raise _ending(code, words, ticks)
+            raise _ending(code, words, ticks, _served(fields))
         case status:
             raise ProviderUnavailable(f"xAI answered a poll with {status}: {words}")
 
 
-def _ending(code: str | None, words: str, ticks: int | None) -> RenderFailed:
+def _ending(
+    code: str | None, words: str, ticks: int | None, served: str | None = None
+) -> RenderFailed:
     is_moderated = _MODERATED.search(f"{code} {words}")
     return (ModerationRejected if is_moderated else RenderFailed)(
-        words, code=code, cost_ticks=ticks
+        words, code=code, cost_ticks=ticks, model_served=served
     )
 
 
@@ -411,18 +413,27 @@ def _state(fields: dict[str, Any], mask: _Mask) -> Pending | Ready:
         case "done":
             return _done(fields, video, mask)
         case "failed":
-            raise _ending(*_error(fields, "xAI says only that the job failed", mask))
+            said = _error(fields, "xAI says only that the job failed", mask)
+            raise _ending(*said, _served(fields))
         case "expired":
-            raise RenderExpired("xAI dropped the job", code="expired", cost_ticks=_ticks(fields))
+            raise RenderExpired(
+                "xAI dropped the job",
+                code="expired",
+                cost_ticks=_ticks(fields),
+                model_served=_served(fields),
+            )
         case _:
             return Pending(_progress(fields))
 
 
 def _done(fields: dict[str, Any], video: dict[str, Any], mask: _Mask) -> Ready:
-    ticks = _ticks(fields)
+    ticks, served = _ticks(fields), _served(fields)
     if video.get("respect_moderation") is False:
         raise ModerationRejected(
-            "the video was made and withheld by moderation", code="moderated", cost_ticks=ticks
+            "the video was made and withheld by moderation",
+            code="moderated",
+            cost_ticks=ticks,
+            model_served=served,
         )
     stored = video.get("file_output")
     stored = stored if isinstance(stored, dict) else {}
@@ -431,12 +442,15 @@ def _done(fields: dict[str, Any], video: dict[str, Any], mask: _Mask) -> Ready:
         reasons = (_text(video.get("storage_error")), _text(stored.get("public_url_error")))
         why = "".join(f": {mask(reason)}" for reason in reasons if reason)
         raise RenderFailed(
-            f"xAI finished the job without a url{why}", code="no_url", cost_ticks=ticks
+            f"xAI finished the job without a url{why}",
+            code="no_url",
+            cost_ticks=ticks,
+            model_served=served,
         )
     seconds = _number(video.get("duration"), MAX_SECONDS)
     return Ready(
         url=url,
-        model=_text(fields.get("model"), MAX_ID_LENGTH),
+        model=served,
         seconds=None if seconds is None else float(seconds),
         cost_ticks=ticks,
     )
@@ -468,6 +482,10 @@ def _error(fields: dict[str, Any], text: str, mask: _Mask) -> tuple[str | None, 
         mask(str(words)) or "no reason given",
         _ticks(fields),
     )
+
+
+def _served(fields: dict[str, Any]) -> str | None:
+    return _text(fields.get("model"), MAX_ID_LENGTH)
 
 
 def _ticks(fields: dict[str, Any]) -> int | None:

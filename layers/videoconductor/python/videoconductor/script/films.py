@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -114,9 +114,23 @@ def plan_reading(
     models: ModelCatalog,
     defaults: PlanDefaults | None = None,
     source_seconds: Mapping[str, Decimal] | None = None,
+    source_resolutions: Mapping[str, str] | None = None,
+    untrusted_sources: Collection[str] = (),
 ) -> FilmPlan:
-    """`film_plan` of a script that was read already, with all that was wrong with it."""
-    return _planned(found, take, _Planning(modes, models, defaults, source_seconds or {}))
+    """`film_plan` of a script that was read already, with all that was wrong with it.
+
+    `source_resolutions` holds those of source videos of our own, by clip id; of those clips whose
+    source is among `untrusted_sources` nobody has measured it.
+    """
+    rules = _Planning(
+        modes,
+        models,
+        defaults,
+        source_seconds or {},
+        source_resolutions or {},
+        untrusted_sources,
+    )
+    return _planned(found, take, rules)
 
 
 @dataclass(frozen=True)
@@ -125,10 +139,21 @@ class _Planning:
     models: ModelCatalog
     defaults: PlanDefaults | None
     source_seconds: Mapping[str, Decimal]
+    source_resolutions: Mapping[str, str] = field(default_factory=dict)
+    untrusted_sources: Collection[str] = ()
 
     def plan(self, compiled: Compiled) -> RenderPlan:
-        seconds = self.source_seconds.get(compiled.request.clip_id or "")
-        return planning.plan(compiled.request, self.modes, self.models, self.defaults, seconds)
+        name = compiled.request.clip_id or ""
+        seconds, resolution = self.source_seconds.get(name), self.source_resolutions.get(name)
+        return planning.plan(
+            compiled.request,
+            self.modes,
+            self.models,
+            self.defaults,
+            seconds,
+            resolution,
+            trusts_source=name not in self.untrusted_sources,
+        )
 
 
 def _planned(found: Reading, take: Take, rules: _Planning) -> FilmPlan:

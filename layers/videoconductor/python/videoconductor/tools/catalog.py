@@ -42,6 +42,8 @@ WORDS = {
     "sourceVideoUrl": "The video every clip is edited from; `manifest` for each its own",
     "force": "Makes, and pays for, clips again that are there already",
     "maxCostUsd": "Refuses the call if its estimate is more US dollars than this",
+    "quoteId": "A quote's id: agrees to what was quoted for this very script, and to no more. Only "
+    "for what a person saw the price of and said yes to",
     "callbackUrl": "An https url on a public host that is told, signed, how it ends",
 }
 
@@ -128,11 +130,12 @@ def prices(modes: QualityModes, models: ModelCatalog) -> str:
     rows = []
     for name, mode in modes.modes.items():
         model = models.models[mode.model]
-        second = wording.dollars(float(model.prices.per_second[mode.resolution]))
+        price = model.prices.per_second.get(mode.resolution)
+        second = "no price known" if price is None else wording.dollars(float(price))
         default = ", the default" if name == modes.defaults.quality_mode else ""
         image = ", needs a first frame" if mode.requires_image else ""
         rows.append(f"- {name}{default}: {second} at {mode.resolution}{image}; {mode.about}")
-    still = wording.dollars(_still_price(models.models[modes.defaults.image_model]))
+    still = _still_price(models.models[modes.defaults.image_model])
     days = ", ".join(sorted({row.as_of for row in models.models.values()}))
     return "\n".join(
         [
@@ -145,9 +148,11 @@ def prices(modes: QualityModes, models: ModelCatalog) -> str:
     )
 
 
-def _still_price(model: Model) -> float:
+def _still_price(model: Model) -> str:
     found = model.prices.per_image
-    return float(found.get("default") or max(found.values()))
+    if not found:
+        return "nobody knows how much"
+    return wording.dollars(float(found.get("default") or max(found.values())))
 
 
 # ── What the tools do ────────────────────────────────────────────────────────────────────────────
@@ -187,7 +192,7 @@ def _list(desk: Desk, asked: VideoList) -> Answer:
 
 def _film_create(desk: Desk, asked: FilmCreate) -> Answer:
     text, order = _text(asked.script), asked.order
-    unlimited = order.model_copy(update={"max_cost_usd": None})
+    unlimited = order.model_copy(update={"max_cost_usd": None, "quote_id": None})
     document = desk.create_film(text, order, asked.idempotency_key or _same(text, unlimited))
     return Answer(wording.film_accepted(document), document)
 
@@ -289,7 +294,11 @@ INSTRUCTIONS = (
     "ring-video-create answers at once with a renderId, then ask video-status with wait 20 until "
     "it is finalized. Whenever an answer is lost, send the same call again: it finds what the "
     "first one started. A render that is submit_unknown or stalled may have been paid for: say so "
-    "to a person instead of asking for another."
+    "to a person instead of asking for another. What a cap or a stop of all spending refuses "
+    "(BudgetExceeded, SpendingStopped, Unpriced, a problem of status 402 with `budget`) no retry "
+    "mends: tell your person what the answer says, and wait for their word. A film that is refused "
+    "with status 402 and a `quote` is dear: tell your person the price, ask whether they agree, "
+    "and hand the quoteId in, or a maxCostUsd, only after their yes. Never agree by yourself."
 )
 TOOLS: tuple[Tool, ...] = (
     Tool(
@@ -319,8 +328,9 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         "video-status",
         "How a video stands",
-        "How far a render is, its clip's url once it is finalized, and what can be done when it "
-        "came to nothing. With `wait`, answers when it comes to rest or the seconds are over.",
+        "How far a render is, what it cost so far, what is reserved for it and its cap; its clip's "
+        "url once it is finalized, and what can be done when it came to nothing. With `wait`, "
+        "answers when it comes to rest or the seconds are over.",
         "read",
         VideoStatus,
         answers.RenderDetail,
@@ -352,8 +362,8 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         "film-status",
         "How a film stands",
-        "How a run of a film stands, clip by clip. With `wait`, answers when the run is over or "
-        "the seconds are.",
+        "How a run of a film stands, clip by clip, what it cost so far, what is reserved and its "
+        "cap. With `wait`, answers when the run is over or the seconds are.",
         "read",
         FilmAsked,
         answers.FilmDetail,

@@ -38,7 +38,8 @@ class DirectDesk:
     def render(self, render_id: str, wait: float) -> Document:
         """Look at a render."""
         found = wiring.awaited(render_id, wait)
-        return views.detail(found, wiring.presigned_url, wiring.callback(found))
+        told, standings = wiring.callback(found), wiring.standings()
+        return views.detail(found, wiring.presigned_url, told, standings)
 
     def _until(self, end: datetime, render_id: str) -> Document:
         """A render that was asked for within a call, which took its part of the wait."""
@@ -65,11 +66,13 @@ class DirectDesk:
     def film(self, asked: FilmAsked) -> Document:
         """Look at a run of a film."""
         run, clips, renders = wiring.film(asked.film, asked.run, asked.wait)
-        return views.film_detail(run, clips, renders, wiring.callback(run))
+        told, standings = wiring.callback(run), wiring.standings([run], run.film)
+        return views.film_detail(run, clips, renders, told, standings)
 
     def manifest(self, asked: FilmManifest) -> Document:
         """Look at what a film has."""
         found = wiring.manifest()
         url = wiring.opened if asked.presign else None
         entries, runs = found.entries(asked.film), found.runs(asked.film)
-        return views.manifest(asked.film, entries, runs, url, asked.after, asked.limit)
+        standings = wiring.standings(runs[-views.MAX_RUNS :], asked.film)
+        return views.manifest(asked.film, entries, runs, url, asked.after, asked.limit, standings)

@@ -22,6 +22,7 @@ from videoconductor import __version__
 from videoconductor.errors import ScopeMissing, VideoConductorError
 from videoconductor.reading import shown_name
 from videoconductor.tokens import Scope
+from videoconductor.tools import wording
 from videoconductor.tools.catalog import Answer, Catalog, Offer, Tool
 from videoconductor.tools.desk import Desk, Document
 
@@ -166,7 +167,10 @@ def _result(answer: Answer) -> types.CallToolResult:
 
 def _refusal(problem: Document) -> types.CallToolResult:
     """A refusal that a model can act on: in words, and as the problem document of the HTTP API."""
-    words = f"{problem['title']}: {problem.get('detail', '')}".removesuffix(": ")
+    words = wording.refusal(problem)
+    if "quote" in problem:  # in short: the clips of a film may be thousands
+        short = {name: part for name, part in problem["quote"].items() if name != "clips"}
+        problem = {**problem, "quote": short}
     text = json.dumps(problem, ensure_ascii=False)
     content: list[types.ContentBlock] = [
         types.TextContent(text=words),

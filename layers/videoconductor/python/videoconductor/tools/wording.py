@@ -9,6 +9,7 @@ from videoconductor.clip import SETTLED
 
 Document = Mapping[str, Any]
 
+ON_MONEY = frozenset({"BudgetExceeded", "SpendingStopped", "Unpriced"})
 MOST_NAMED = 20  # clips of a film; the structured content has all
 
 
@@ -37,8 +38,10 @@ def standing(document: Document) -> list[str]:
         size = f"{video['width']}x{video['height']}, {video['duration']:.2f} s"
         billed = "" if video["costUsd"] is None else f", billed {dollars(video['costUsd'])}"
         parts.append(f"The clip ({size}{billed}): {video['url']}")
+    parts += _money(document["spending"])
     if document["error"] is not None and status != "finalized":
         parts.append(f"{document['error']['error']}: {document['error']['message']}")
+        parts += _for_a_person([document["error"]])
     if status not in SETTLED:
         parts.append("video-status with this renderId and wait 20 says how it goes on.")
     parts += [document["advice"]] if document["advice"] else []
@@ -49,7 +52,7 @@ def page(document: Document) -> list[str]:
     """Renders, one a line."""
     rows = [
         f"{one['renderId']} {one['status']} {one['qualityMode']} {_clip(one)} "
-        f"{dollars(one['estimatedCostUsd'])} {one['requestedAt']}"
+        f"{_price(one)} {one['requestedAt']}"
         for one in document["videos"]
     ]
     if document["nextCursor"] is not None:
@@ -95,7 +98,16 @@ def film(document: Document) -> list[str]:
         f"{_progress(clip)}{_why(clip)}"
         for clip in missing[:MOST_NAMED]
     ]
-    return ["\n".join([f"{first}{counts or 'no clips'}.", *_rest(rows, len(missing))])]
+    errors = [clip["error"] for clip in missing if clip["error"] is not None]
+    lines = [
+        f"{first}{counts or 'no clips'}.",
+        *_money(document["spending"]),
+        *_money(document["filmSpending"], "The film in all: "),
+        *_rest(rows, len(missing)),
+        *_for_a_person(errors),
+        *_advice_on_money(missing),
+    ]
+    return ["\n".join(lines)]
 
 
 def manifest(document: Document) -> list[str]:
@@ -109,10 +121,66 @@ def manifest(document: Document) -> list[str]:
     return ["\n".join([f"Film {document['requestId']}:", *(rows or ["no clips"])])]
 
 
+def refusal(problem: Document) -> str:
+    """Why a call was refused. What costs much waits for a person's word, not for the model's."""
+    words = f"{problem['title']}: {problem.get('detail', '')}".removesuffix(": ")
+    quote = problem.get("quote")
+    if quote is None or quote["quoteId"] is None:  # without a price there is nothing to agree to
+        return words
+    least, most = dollars(quote["leastUsd"]), dollars(quote["totalUsd"])
+    price = most if least == most else f"{least} to {most}"
+    return (
+        f"Ask your person first. Tell them that film {quote['filmId']} costs {price} for "
+        f"{_clips(quote['due'])}, and wait until they say yes to that price. Do not agree for "
+        "them: call again with quoteId, or with a maxCostUsd, only when they have. If they do "
+        f"not, leave it.\n{words}"
+    )
+
+
+def _clips(count: int) -> str:
+    return "1 clip" if count == 1 else f"{count} clips"
+
+
+def _price(one: Document) -> str:
+    """What a render in a list came to so far; its price while nothing is decided."""
+    parts = []
+    if one["status"] in SETTLED or one["spentUsd"]:
+        parts.append(f"spent {dollars(one['spentUsd'])}")
+    if one["reservedUsd"]:
+        parts.append(f"reserved {dollars(one['reservedUsd'])}")
+    return ", ".join(parts or [f"at most {dollars(one['estimatedCostUsd'])}"])
+
+
 def dollars(amount: float) -> str:
     """US dollars, with what there is below a cent."""
-    whole, _, rest = f"{amount:.6f}".partition(".")
+    whole, _, rest = f"{amount:.10f}".partition(".")
     return f"${whole}.{rest.rstrip('0'):0<2}"
+
+
+def _money(found: Document | None, whose: str = "") -> list[str]:
+    """Cost so far, reserved and cap."""
+    if found is None:
+        return []
+    cap = found["capUsd"]
+    none = "no cap of its own" if whose else "no limit of its own"
+    of = none if cap is None else f"of {dollars(cap)}, {dollars(found['leftUsd'])} left"
+    words = f"spent {dollars(found['spentUsd'])}, reserved {dollars(found['reservedUsd'])}, {of}."
+    return [f"{whose}{words}" if whose else words.capitalize()]
+
+
+def _for_a_person(errors: Iterable[Document]) -> list[str]:
+    """What a model is to do about a cap, the kill switch or a missing price: tell its person."""
+    if not any(error["error"] in ON_MONEY for error in errors):
+        return []
+    return [
+        "Do not ask for it again, here or in another way: nothing is sent until a person changes "
+        "that. Tell your person this and what can be done."
+    ]
+
+
+def _advice_on_money(clips: Iterable[Document]) -> list[str]:
+    found = [c["advice"] for c in clips if c["error"] and c["error"]["error"] in ON_MONEY]
+    return list(dict.fromkeys(advice for advice in found if advice))
 
 
 def _clip(document: Document) -> str:

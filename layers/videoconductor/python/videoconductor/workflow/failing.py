@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger
 
 from videoconductor import permits
 from videoconductor.clip import SETTLED, Caught, Failure, Render, Status
+from videoconductor.drift import Watch
 from videoconductor.errors import EventsUnavailable
 from videoconductor.permits import Clock
 from videoconductor.workflow.finishing import announce
@@ -40,7 +41,7 @@ _log = Logger(service="videoconductor", child=True)
 
 
 def record_failure(
-    render: Render, manifest: Manifest, events: Events, pace: Pace, clock: Clock
+    render: Render, manifest: Manifest, events: Events, watch: Watch, pace: Pace, clock: Clock
 ) -> Render:
     """Bring a render whose state raised an error to rest, or send it on.
 
@@ -48,6 +49,7 @@ def record_failure(
     that another process may hold is waited for, and only what cannot be paid for is `failed`.
     """
     record = with_carried_job(manifest.read(render.render_id), render, manifest, pace, clock)
+    record = permits.with_carried_answer(record, render, manifest, clock)
     if record.executions != render.executions:
         overtaken = Failure(error="RenderCancelled", message="another execution has taken over")
         return render.having(clock(), "cancelled", failure=overtaken)
@@ -62,7 +64,7 @@ def record_failure(
     if record.status not in SETTLED:
         return record
     try:
-        return announce(record, manifest, events, clock)
+        return announce(record, manifest, events, watch, clock)
     except EventsUnavailable:
         if record.status != "finalized":
             raise

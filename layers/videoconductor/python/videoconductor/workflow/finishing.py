@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from aws_lambda_powertools import Logger
+
 from videoconductor import copying, identity, reports
 from videoconductor.clip import SETTLED, Pictures, Render, Status
-from videoconductor.errors import CopyFailed, RecordChanged, RenderFailed, UrlExpired
+from videoconductor.drift import Drift, Watch
+from videoconductor.errors import (
+    CopyFailed,
+    RecordChanged,
+    RenderFailed,
+    UrlExpired,
+    VideoConductorError,
+)
 from videoconductor.permits import Clock, while_same
 from videoconductor.workflow.guards import Pace, current, resumed, unless_cancelled
 from videoconductor.workflow.polling import fail
@@ -23,6 +32,8 @@ Painter = Callable[[Render, Iterable[bytes], bytes | None], tuple[bytes, bytes |
 
 MAX_EXPIRED_URLS = 4
 
+_log = Logger(service="videoconductor", child=True)
+
 
 def finalize(
     render: Render,
@@ -30,6 +41,7 @@ def finalize(
     library: Library,
     downloads: Downloads,
     events: Events,
+    watch: Watch,
     pace: Pace,
     clock: Clock,
 ) -> Render:
@@ -40,7 +52,7 @@ def finalize(
     """
     record = current(manifest, render, pace, clock)
     if record.status == "finalized":
-        return announce(record, manifest, events, clock)
+        return announce(record, manifest, events, watch, clock)
     if record.status != "rendered" or record.delivery is None:
         raise RecordChanged(f"nothing to copy: the render is {resumed(record).status}")
     try:
@@ -63,7 +75,7 @@ def finalize(
             ),
         )
     )
-    return announce(record, manifest, events, clock)
+    return announce(record, manifest, events, watch, clock)
 
 
 def thumbnail(
@@ -102,18 +114,54 @@ def thumbnail(
     return record
 
 
-def announce(record: Render, manifest: Manifest, events: Events, clock: Clock) -> Render:
-    """Publish what became of a render, once for each time it comes to rest."""
+def announce(
+    record: Render, manifest: Manifest, events: Events, watch: Watch, clock: Clock
+) -> Render:
+    """Publish what became of a render, once for each time it comes to rest, and what drifted.
+
+    Both go to the bus in one request, so that none is told without the other when the bus fails.
+    What drifted holds up nothing; but while the bus did not take it, or the kill switch it calls
+    for could not be set, the render counts as not announced: the sweep tells it once more, whole.
+    """
     if record.announced == record.status or record.status not in SETTLED:
         return record
     status: Status = record.status
-    events.publish(status, reports.event(record))
-    return manifest.update(
-        record.render_id,
-        lambda latest: (
-            latest.having(clock(), announced=status) if latest.status == status else latest
-        ),
-    )
+    drifts = watch.untold(record)
+    has_stopped = _has_stopped(watch.reason_to_stop(record, drifts), manifest, clock)
+    beside = {drift.key: (drift.name, reports.drift_event(record, drift)) for drift in drifts}
+    told = events.publish(status, reports.event(record), beside)
+    _count(drifts, told, watch)
+    # What is to be stopped for is told again with the stop.
+    is_all = has_stopped and len(told) == len(drifts)
+    told = told if has_stopped else frozenset()
+
+    def announced(latest: Render) -> Render:
+        known = tuple(dict.fromkeys((*latest.drifts_told, *sorted(told))))
+        latest = latest.having(clock(), drifts_told=known) if told else latest
+        is_over = is_all and latest.status == status
+        return latest.having(clock(), announced=status) if is_over else latest
+
+    return manifest.update(record.render_id, announced)
+
+
+def _has_stopped(reason: str | None, manifest: Manifest, clock: Clock) -> bool:
+    """Set the kill switch, if there is a reason to. The news of the render does not wait for it."""
+    if reason is None:
+        return True
+    try:
+        manifest.change_caps(lambda caps: caps.stopped(clock(), reason), by="drift")
+    except VideoConductorError as problem:
+        _log.error("the kill switch could not be set", extra={"error": type(problem).__name__})
+        return False
+    return True
+
+
+def _count(drifts: Iterable[Drift], told: frozenset[str], watch: Watch) -> None:
+    for drift in drifts:
+        if drift.key in told:
+            watch.count(drift.name)
+        else:
+            _log.error("a drift could not be published", extra={"drift": drift.key})
 
 
 def _url_expired(

@@ -15,6 +15,7 @@ from videoconductor.errors import (
     LibraryUnavailable,
     NotSent,
     RenderFailed,
+    StillInTheMaking,
     SubmitUnknown,
 )
 from videoconductor.permits import Clock
@@ -22,6 +23,7 @@ from videoconductor.providers import MadeStill, Provider
 from videoconductor.workflow.guards import (
     HOLDER_GONE,
     Pace,
+    answered,
     current,
     in_time,
     resumed,
@@ -31,6 +33,8 @@ from videoconductor.workflow.guards import (
 if TYPE_CHECKING:
     from videoconductor.library import Library
     from videoconductor.manifest import Manifest
+
+WAIT_FOR_OTHERS = 5  # seconds, while another render has the same still made
 
 _log = Logger(service="videoconductor", child=True)
 
@@ -63,14 +67,14 @@ def first_frame(
     if still is not None:
         return _framed(manifest, record, still, clock)
     in_time(began, clock)
-    record = permits.take(manifest, record, "still_attempts", pace.lease, clock)
+    try:
+        record = permits.take(manifest, record, "still_attempts", pace.lease, clock)
+    except StillInTheMaking:
+        return record.having(clock(), wait_seconds=WAIT_FOR_OTHERS)
     try:
         made = provider.make_still(record.plan, f"{record.render_id}-still-{_number(record)}")
-    except NotSent as problem:
-        waiting = permits.postpone(manifest, record, "still_attempts", problem, clock, jitter)
-        return unless_cancelled(waiting)
-    except RenderFailed as problem:
-        raise permits.refused(manifest, record, "still_attempts", problem, clock) from problem
+    except (NotSent, RenderFailed) as problem:
+        return answered(manifest, record, "still_attempts", problem, clock, jitter)
     except SubmitUnknown as problem:
         raise permits.unknown(manifest, record, clock, str(problem)) from problem
     still = _kept_still(made, record, manifest, library, clock)
@@ -84,10 +88,7 @@ def _number(record: Render) -> int:
 def _recovered_still(
     record: Render, permit: Attempt, manifest: Manifest, library: Library, clock: Clock
 ) -> Render:
-    """The render with a still that was kept but is not on record, once its maker must be gone."""
-    left = permits.lease_left(permit, clock())
-    if left > 0:
-        return record.having(clock(), wait_seconds=left)
+    """The render with a still that was kept but is not on record, as soon as it is found."""
     shape = identity.still_fingerprint(record.plan)
     kept = manifest.still(record.pipeline_request_id, record.clip_id, shape)
     if kept is not None and kept.render_id == record.render_id:
@@ -98,6 +99,9 @@ def _recovered_still(
             content = b"".join(library.read(key))
             still = _still(record, key, media_type, content)
             return _framed(manifest, record, still, clock, permit.number)
+    left = permits.lease_left(permit, clock())
+    if left > 0:
+        return record.having(clock(), wait_seconds=left)
     raise permits.unknown(manifest, record, clock, HOLDER_GONE)
 
 
@@ -139,8 +143,8 @@ def _framed(
                     outcome="accepted",
                     has_ended=True,
                     message=None,
-                    cost_ticks=still.cost_ticks,
                     settled_at=now,
+                    **_paid(latest, number).costing(still.cost_ticks),
                 ),
             )
         if latest.plan.image is not None:
@@ -149,6 +153,10 @@ def _framed(
         return latest.having(now, still=still, plan=plan, wait_seconds=1)
 
     return unless_cancelled(manifest.update(record.render_id, framed))
+
+
+def _paid(record: Render, number: int) -> Attempt:
+    return next(attempt for attempt in record.still_attempts if attempt.number == number)
 
 
 def _still(

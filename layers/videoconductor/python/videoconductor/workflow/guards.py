@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
 
 from videoconductor import pacing, permits
 from videoconductor.clip import Render, request_id
 from videoconductor.errors import (
     ManifestUnavailable,
+    NotSent,
     RenderCancelled,
     RenderFailed,
     RenderStalled,
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 MAX_SECONDS_BEFORE_POST = 20
 HOLDER_GONE = "the process that held the permit to POST is gone"
 
+_log = Logger(service="videoconductor", child=True)
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -38,6 +44,7 @@ class Pace:
 def current(manifest: Manifest, render: Render, pace: Pace, clock: Clock) -> Render:
     """The record of `render`, provided that this execution is still the one in charge of it."""
     record = with_carried_job(manifest.read(render.render_id), render, manifest, pace, clock)
+    record = permits.with_carried_answer(record, render, manifest, clock)
     if record.executions != render.executions:
         raise RenderCancelled(f"execution {record.executions} has taken over")
     return unless_cancelled(record)
@@ -76,6 +83,29 @@ def resumed(record: Render) -> Render:
 def in_time(began: datetime, clock: Clock) -> None:
     if (clock() - began).total_seconds() > MAX_SECONDS_BEFORE_POST:
         raise ManifestUnavailable("too slow today to send a POST that could be answered in time")
+
+
+def answered(
+    manifest: Manifest,
+    record: Render,
+    purpose: permits.Purpose,
+    problem: NotSent | RenderFailed,
+    clock: Clock,
+    jitter: random.Random,
+) -> Render:
+    """Put on record that a POST was not accepted. Raises `problem` unless it may be sent again.
+
+    Where the table does not take it the document carries it to the next state: a hold that nobody
+    releases would stay for good.
+    """
+    try:
+        if isinstance(problem, NotSent):
+            again = permits.postpone(manifest, record, purpose, problem, clock, jitter)
+            return unless_cancelled(again)
+        raise permits.refused(manifest, record, purpose, problem, clock) from problem
+    except permits.NotOnRecord as late:
+        _log.warning("an answer is not on record yet")
+        return late.render
 
 
 def accepted(number: int, job: Job, pace: Pace, clock: Clock) -> Change:

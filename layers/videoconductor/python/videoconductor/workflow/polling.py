@@ -64,11 +64,13 @@ def fail(
     """
 
     def failed(latest: Render) -> Render:
-        attempt = latest.attempts[-1]
+        attempt = permits.of_job(latest) or latest.attempts[-1]
         is_own = attempt.request_id is not None and attempt.request_id == latest.request_id
         changes: dict[str, Any] = {"has_ended": True} if job_has_ended and is_own else {}
-        if problem.cost_ticks is not None:
-            changes["cost_ticks"] = problem.cost_ticks
+        if changes or problem.cost_ticks is not None:
+            changes |= attempt.costing(problem.cost_ticks)
+        if problem.model_served is not None:
+            changes["model_served"] = problem.model_served
         return latest.having(
             clock(),
             "failed",
@@ -133,13 +135,15 @@ def _stalled(manifest: Manifest, record: Render, words: str, clock: Clock) -> Re
 
 def _rendered(manifest: Manifest, record: Render, ready: Ready, clock: Clock) -> Render:
     def rendered(latest: Render) -> Render:
-        attempt = latest.attempts[-1]
+        attempt = permits.of_job(latest) or latest.attempts[-1]
         # A job that was attached and has a clip is the one whose answer nobody saw.
         changes: dict[str, Any] = {"outcome": "accepted", "request_id": latest.request_id}
         if attempt.outcome == "accepted":
             changes = {}
-        if ready.cost_ticks is not None:
-            changes["cost_ticks"] = ready.cost_ticks
+        changes |= attempt.costing(ready.cost_ticks)
+        if ready.model is not None:
+            changes["model_served"] = ready.model
+        latest = _others_settled(latest, attempt.number)
         return latest.having(
             clock(),
             "rendered",
@@ -151,3 +155,13 @@ def _rendered(manifest: Manifest, record: Render, ready: Ready, clock: Clock) ->
         )
 
     return unless_cancelled(manifest.update(record.render_id, while_same(record, rendered)))
+
+
+def _others_settled(latest: Render, number: int) -> Render:
+    """With its clip there, nobody will ask after the render's other jobs: xAI bills them."""
+    others = [a for a in latest.attempts if a.held_ticks and a.outcome == "accepted"]
+    for other in others:
+        if other.number != number:
+            costing = permits.with_attempt(latest, "attempts", other.number, **other.costing(None))
+            latest = latest.model_copy(update=costing)
+    return latest

@@ -24,6 +24,7 @@ from videoconductor.workflow.guards import (
     HOLDER_GONE,
     Pace,
     accepted,
+    answered,
     current,
     in_time,
     resumed,
@@ -79,11 +80,8 @@ def start(
     trace = f"{record.render_id}-{attempt.number}"
     try:
         job = provider.start(plan, frame_urls.__getitem__, trace)
-    except NotSent as problem:
-        waiting = permits.postpone(manifest, record, "attempts", problem, clock, jitter)
-        return unless_cancelled(waiting)
-    except RenderFailed as problem:
-        raise permits.refused(manifest, record, "attempts", problem, clock) from problem
+    except (NotSent, RenderFailed) as problem:
+        return answered(manifest, record, "attempts", problem, clock, jitter)
     except SubmitUnknown as problem:
         raise permits.unknown(manifest, record, clock, str(problem)) from problem
     # First of all a line in the log: from here on the job is paid for.
