@@ -110,8 +110,9 @@ def test_events_that_ask_for_a_clip_make_one_and_what_is_at_fault_is_told_of(
     ]
     assert cloud.client("events").put_events(Entries=entries)["FailedEntryCount"] == 0
 
-    told = [
-        heard(
+    by_type = {}
+    for _ in range(4):  # a bus may hear of each more than once
+        event = heard(
             cloud,
             watcher,
             lambda e: (
@@ -119,9 +120,9 @@ def test_events_that_ask_for_a_clip_make_one_and_what_is_at_fault_is_told_of(
                 or e["detail"].get("source") == "storefront.orders"
             ),
         )
-        for _ in range(2)
-    ]
-    by_type = {event["detail-type"]: event["detail"] for event in told}
+        by_type[event["detail-type"]] = event["detail"]
+        if len(by_type) == 2:
+            break
     assert set(by_type) == {"ClipReady", "RequestRefused"}
     assert by_type["RequestRefused"]["errors"][0]["field"] == "duration"
     assert len(cloud.jobs(prompt)) == 1

@@ -295,6 +295,20 @@ def test_an_attached_job_is_booked_to_the_post_that_may_have_started_it_and_else
         assert found.attempts[: len(attempts)] == attempts
 
 
+def test_an_older_job_that_is_waited_for_is_not_paid_for_again_without_consent():
+    mine = attempt("accepted").model_copy(update={"request_id": "j1", "number": 1})
+    ended = attempt("accepted", 2, has_ended=True).model_copy(
+        update={"request_id": "j2", "number": 2}
+    )
+    latest = render("stalled", (), (mine, ended), {"requestId": "j1"})
+
+    assert revival.may_still_cost(latest)
+    assert revival.made_good(latest, NOW, TIMEOUT).job == {"requestId": "j1"}
+    # One that was settled is nobody else's.
+    paid = attempt("unknown").model_copy(update={"number": 1, "spent_ticks": 5})
+    assert permits.of_job(render("stalled", (), (paid,), JOB)) is None
+
+
 def test_a_job_attached_to_a_render_that_never_posted_is_one_nobody_saw_sent():
     found = revival.attached(render("failed"), JOB, NOW, TIMEOUT)
 

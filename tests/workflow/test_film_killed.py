@@ -83,6 +83,7 @@ def test_clip_executions_that_die_get_another_from_the_same_run(films):
 def test_a_clip_whose_executions_die_each_time_is_left_alone_after_some_tries(films):
     run, listed = films.accept(script("one [[sim:hang]]"))
     name = listed[0].render_id
+    until(films.jobs)
     for number in range(1, filming.MAX_TRIES + 1):
         until(lambda number=number: f"{name}-{number}" in films.stop_clips())
 

@@ -16,9 +16,10 @@ from botocore.exceptions import ClientError
 from tests.workflow.conftest import CALLER, ROOT
 from videoconductor import budgets, ledger, pricing, wiring
 from videoconductor.clip import FilmOrder, Render
-from videoconductor.errors import InvalidRequest, OverBudget, RateLimited
+from videoconductor.errors import InvalidRequest, LibraryUnavailable, OverBudget, RateLimited
 from videoconductor.ledger import Counter
 from videoconductor.models import ModelCatalog
+from videoconductor.workflow import guards
 
 PRESETS = ROOT / "presets"
 CENT = 10**8
@@ -288,6 +289,39 @@ def test_a_job_of_no_post_on_record_is_booked_beside_those(stage):
     ]
 
 
+def test_a_stranger_s_job_that_fails_leaves_the_render_as_it_was(stage):
+    conductor = wiring.conductor()
+    other = stage.submit(prompt="another [[sim:failed]]")
+    stage.run(other)
+    render = stage.submit(prompt="a lamp [[sim:failed]]")
+    stage.run(render)
+    stage.run(conductor.attach(render.render_id, stage.record(other).request_id))
+
+    stage.run(conductor.retry(render.render_id))  # needs no consent: all of it has ended
+    assert len(stage.jobs()) == 3
+
+
+def test_an_answer_that_comes_after_another_job_gave_the_clip_is_paid_for(stage):
+    conductor, manifest = wiring.conductor(), wiring.manifest()
+    other = stage.submit(prompt="another")
+    stage.run(other)
+    render = stage.submit(prompt="a lamp [[sim:lost]]")
+    stage.run(render)
+    waiting = stage.record(render).attempts[0].model_copy(update={"outcome": "submitting"})
+    manifest.update(render.render_id, lambda r: r.model_copy(update={"attempts": (waiting,)}))
+    stage.run(conductor.attach(render.render_id, stage.record(other).request_id))
+    assert stage.record(render).held_ticks == SECOND
+
+    late = guards.accepted(1, {"requestId": "late"}, guards.Pace(), stage.now)
+    manifest.update(render.render_id, late)
+
+    record = stage.record(render)
+    assert [(a.request_id, a.held_ticks, a.spent_ticks) for a in record.attempts] == [
+        ("late", 0, SECOND),
+        (stage.record(other).request_id, 0, SECOND),
+    ]
+
+
 def test_who_sets_a_render_going_again_spends_it(stage):
     conductor = wiring.conductor()
     wiring.manifest().change_caps(
@@ -366,6 +400,21 @@ def test_a_refusal_is_released_however_the_table_feels(stage, monkeypatch, code,
     assert (record.status, record.failure.error) == ("failed", "OutOfCredits")
     assert record.held_ticks == month(stage).held == 0
     assert stage.published[-1]["status"] == "failed"
+
+
+def test_a_still_that_is_lost_is_settled_however_the_table_feels(stage, monkeypatch):
+    left = turned_away(monkeypatch, "Unheard", 1, is_refused)
+
+    def full(*_):
+        raise LibraryUnavailable("S3 PutObject: SlowDown")
+
+    monkeypatch.setattr(wiring.library(), "put_still", full)
+    render = stage.submit(firstFramePrompt="a lamp")
+    stage.run(render)
+
+    assert left == [0]
+    assert stage.record(render).failure.error == "CopyFailed"
+    assert month(stage)[:2] == (0, STILL) == (0, charged(stage))
 
 
 def test_a_put_off_post_whose_release_was_late_is_sent_once(stage, monkeypatch):

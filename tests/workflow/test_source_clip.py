@@ -177,6 +177,25 @@ def test_an_edit_of_a_clip_of_ours_needs_consent_to_be_paid_for_again(stage, sou
     assert len(stage.jobs()) == 2
 
 
+def test_a_retry_of_an_edit_is_priced_as_the_edit_was(stage, source):
+    """By the resolution of its source, which the plan does not say."""
+    fields = {"operation": "edit", "maxCostUsd": 0.12}
+    render = stage.submit(
+        prompt="snow [[sim:nocredits]]",
+        sourceVideoUrl=source.url,
+        clipId="d",
+        pipelineRequestId="f",
+        duration=None,
+        **fields,
+    )
+    stage.run(render)
+
+    stage.run(wiring.conductor().retry(render.render_id))
+
+    record = stage.record(render)
+    assert {a.reserved_ticks for a in record.attempts} == {12 * 10**8}
+
+
 def test_a_length_that_another_s_manifest_states_is_not_what_is_reserved(stage, source):
     """The entry of a clip of ours, taken in elsewhere with a length of its own making."""
     clip = {"id": "x", "pipelineRequestId": "g", "qualityMode": "draft", "duration": 1}

@@ -572,8 +572,7 @@ class Quote(Answer):
     """What a clip or a script costs, line by line. Nothing was written, nothing spent."""
 
     quote_id: str | None = Field(
-        description="What a film takes as `quoteId`; null for a single clip, whose limit is "
-        "`maxCostUsd`, and when something has no price"
+        description="What the same request takes as `quoteId`; null when something has no price"
     )
     expires_at: datetime = Field(description="Until when a quoteId of now is good (UTC)")
     film_id: str = Field(description="The film")

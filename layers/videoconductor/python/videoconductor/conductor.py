@@ -121,7 +121,7 @@ class Conductor:
 
         Writes nothing. Raises as `plan` does.
         """
-        film, clip = self.plan(request)
+        film, clip = self.plan(request.model_copy(update={"quote_id": None}))
         return quotes.quote(film, [clip], quotes.of_clip(request), self.models, self.clock())
 
     def _limited(self, request: ClipRequest) -> ClipRequest:
@@ -181,8 +181,22 @@ class Conductor:
             is_there = self.manifest.still(film, request.clip_id, shape) is not None
             settled = pricing.without_still if is_there else pricing.with_still
             plan = plan.model_copy(update={"estimate": settled(plan.estimate)})
-        planning.check_cost(request.max_cost_usd, plan.estimate)
+        self._check_cost(request, plan)
         return plan
+
+    def _check_cost(self, request: ClipRequest, plan: RenderPlan) -> None:
+        """Refuse what costs more than the request allows. Raises InvalidRequest."""
+        try:
+            planning.check_cost(request.max_cost_usd, plan.estimate)
+        except InvalidRequest:
+            quote_id, limit = request.quote_id, request.max_cost_usd
+            if quote_id is None or limit is None or not plan.estimate.is_priced:
+                raise
+            if quotes.agreed(quote_id, quotes.of_clip(request), self.clock()) != limit:
+                raise  # its own limit is lower
+            due = quotes.usd(plan.estimate.total_usd)
+            words = f"is of {quotes.usd(limit)}, and {due} is due now: ask for another one"
+            raise InvalidRequest.of("quoteId", quote_id, words) from None
 
     def _recorded(self, render: Render) -> Render:
         """Put a render on record and set it in motion; the one that is there if it is the same."""

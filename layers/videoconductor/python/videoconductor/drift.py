@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from videoconductor import budgets
+from videoconductor import budgets, permits
 from videoconductor.clip import Attempt, CostLine, Render
 from videoconductor.ledger import What
 from videoconductor.models import ModelCatalog
@@ -126,8 +126,8 @@ def _found(record: Render, models: ModelCatalog, percent: Decimal) -> Iterator[D
         yield from _of_model(models, common, attempt.model_served)
     for attempt in record.attempts:
         common = {"what": "clip", "attempt": attempt, "model": record.plan.model}
-        is_newest = attempt is record.attempts[-1]
-        delivery = record.delivery if is_newest else None
+        is_its_clip = attempt is (permits.of_job(record) or record.attempts[-1])
+        delivery = record.delivery if is_its_clip else None
         yield from _of_price(record, common, delivery is not None, percent)
         # Of an attempt of before it was kept there, the delivery still says it.
         served = attempt.model_served or (delivery.model if delivery else None)

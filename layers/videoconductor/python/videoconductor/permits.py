@@ -55,11 +55,15 @@ def of_job(record: Render) -> Attempt | None:
 
     None where every POST is accounted for otherwise: then the job was paid for elsewhere.
     """
-    answered = (a for a in record.attempts if a.request_id == record.request_id is not None)
+    if record.request_id is None:
+        return None
+    answered = (a for a in record.attempts if a.request_id == record.request_id)
     unseen = (
         attempt
         for attempt in reversed(record.attempts)
-        if attempt.request_id is None and attempt.outcome in {"unknown", "abandoned"}
+        if attempt.request_id is None
+        and attempt.outcome in {"unknown", "abandoned"}
+        and attempt.spent_ticks is None
     )
     return next(answered, None) or next(unseen, None)
 
@@ -240,11 +244,19 @@ def with_carried_answer(record: Render, render: Render, manifest: Manifest, cloc
         told = newest(render, purpose)
         if told is None or told.outcome not in {"refused", "not_sent"}:
             continue
-        if any(
-            a.number == told.number and a.outcome == "submitting" for a in attempts(record, purpose)
-        ):
-            return manifest.update(record.render_id, _answered(purpose, told, render, clock))
+        known = next((a for a in attempts(record, purpose) if a.number == told.number), None)
+        if known is not None and _is_unanswered(known):
+            change = _answered(purpose, told, render, clock)
+            latest = manifest.update(record.render_id, change)
+            _leave(manifest, latest, purpose)
+            return latest
     return record
+
+
+def _is_unanswered(attempt: Attempt) -> bool:
+    """Whether nobody knows yet what came of a POST, for all the record says."""
+    open_ones = {"submitting", "unknown", "abandoned"}
+    return attempt.outcome in open_ones and attempt.request_id is None
 
 
 def _answered(purpose: Purpose, told: Attempt, render: Render, clock: Clock) -> Change:
@@ -252,11 +264,14 @@ def _answered(purpose: Purpose, told: Attempt, render: Render, clock: Clock) -> 
 
     def answered(latest: Render) -> Render:
         known = next((a for a in attempts(latest, purpose) if a.number == told.number), None)
-        if known is None or known.outcome != "submitting":
+        if known is None or not _is_unanswered(known):
             return latest
         fields = ("outcome", "message", "settled_at", "cost_ticks", "spent_ticks")
         changes = {name: getattr(told, name) for name in fields}
         latest = latest.having(clock(), **with_attempt(latest, purpose, told.number, **changes))
+        if latest.executions == render.executions:
+            postponements = max(latest.postponements, render.postponements)
+            latest = latest.model_copy(update={"postponements": postponements})
         if render.status != "failed":
             return latest
         return while_same(

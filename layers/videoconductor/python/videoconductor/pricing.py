@@ -84,11 +84,15 @@ def still_line(
 
 def without_still(estimate: Estimate) -> Estimate:
     """The estimate of a render whose still is there already."""
+    if not any(line.is_still for line in estimate.lines):
+        return estimate
     return _of([line for line in estimate.lines if not line.is_still], estimate.as_of)
 
 
 def with_still(estimate: Estimate) -> Estimate:
     """The estimate of a render whose still is known not to be there: it is paid for."""
+    if not any(line.is_still for line in estimate.lines):
+        return estimate
     lines = (
         line.model_copy(update={"least_usd": None}) if line.is_still else line
         for line in estimate.lines
@@ -115,6 +119,8 @@ def _repriced(line: CostLine, plan: RenderPlan, catalog: ModelCatalog) -> CostLi
         price = prices.per_input_image
     elif line.what.startswith(SOURCE_CLIP):
         price = prices.per_input_second
+    elif plan.operation != "generate" and line.unit_usd in prices.per_second.values():
+        price = line.unit_usd  # by the resolution of its source, which the plan does not say
     elif plan.resolution is None:
         price = max(prices.per_second.values(), default=None)
     else:
@@ -124,7 +130,10 @@ def _repriced(line: CostLine, plan: RenderPlan, catalog: ModelCatalog) -> CostLi
         return _line(what + NO_PRICE, line.quantity, line.unit, Decimal(0))
     if price == line.unit_usd:
         return line
-    return _line(what, line.quantity, line.unit, price)
+    least = line.least_usd
+    if least is not None and line.unit_usd:
+        least *= price / line.unit_usd
+    return _line(what, line.quantity, line.unit, price, least)
 
 
 def unpriced(estimate: Estimate) -> tuple[str, ...]:

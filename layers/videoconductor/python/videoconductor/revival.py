@@ -23,8 +23,10 @@ def attached(latest: Render, job: Job, now: datetime, poll_timeout: float) -> Re
     is_other = waiting.request_id != latest.request_id
     if not attempts or (is_other and permits.of_job(waiting) is None):
         # Of no POST on record: what it costs is booked beside those.
-        number = attempts[-1].number + 1 if attempts else 1
-        other = Attempt(number=number, permitted_at=now, lease_until=now, outcome="unknown")
+        other = Attempt(number=1, permitted_at=now, lease_until=now, outcome="unknown")
+        if attempts:
+            own = {"outcome": "accepted", "request_id": waiting.request_id}
+            other = other.model_copy(update={"number": attempts[-1].number + 1, **own})
         attempts = (*attempts, other)
     return waiting.having(
         now,
@@ -60,7 +62,7 @@ def resumed(latest: Render, now: datetime) -> Render:
 
 
 def may_still_cost(render: Render) -> bool:
-    """Whether the newest POST may have been accepted without its job having ended.
+    """Whether the newest POST, or the one whose job is waited for, may yet have to be paid for.
 
     For those before it that was settled, or consented to, when the newest was allowed.
     """
@@ -68,9 +70,20 @@ def may_still_cost(render: Render) -> bool:
     if not attempts:
         return False
     newest = max(attempts, key=lambda attempt: attempt.permitted_at)
-    if newest.outcome in {"refused", "not_sent"}:
-        return render.job is not None  # one that somebody attached: it was paid for elsewhere
-    return not (newest.outcome == "accepted" and newest.has_ended)
+    waited_for = permits.of_job(render)
+    asked = [newest] if waited_for is None else [newest, waited_for]
+    asked += [attempt for attempt in render.attempts if attempt.outcome == "submitting"]
+    if any(_is_open(attempt) for attempt in asked):
+        return True
+    # A job that no POST on record explains: it was paid for elsewhere.
+    is_settled = newest.outcome in {"refused", "not_sent"}
+    return is_settled and render.job is not None and waited_for is None
+
+
+def _is_open(attempt: Attempt) -> bool:
+    if attempt.outcome in {"refused", "not_sent"}:
+        return False
+    return not (attempt.outcome == "accepted" and attempt.has_ended)
 
 
 def made_good(

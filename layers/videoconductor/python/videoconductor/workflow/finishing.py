@@ -122,6 +122,7 @@ def announce(
     Both go to the bus in one request, so that none is told without the other when the bus fails.
     What drifted holds up nothing; but while the bus did not take it, or the kill switch it calls
     for could not be set, the render counts as not announced: the sweep tells it once more, whole.
+    After that it is left at the log.
     """
     if record.announced == record.status or record.status not in SETTLED:
         return record
@@ -134,11 +135,15 @@ def announce(
     # What is to be stopped for is told again with the stop.
     is_all = has_stopped and len(told) == len(drifts)
     told = told if has_stopped else frozenset()
+    again = f"again#{status}"
 
     def announced(latest: Render) -> Render:
-        known = tuple(dict.fromkeys((*latest.drifts_told, *sorted(told))))
-        latest = latest.having(clock(), drifts_told=known) if told else latest
-        is_over = is_all and latest.status == status
+        # Tried twice at most: whoever hears the news again and again is not served by it.
+        is_last = is_all or again in latest.drifts_told
+        known = (*latest.drifts_told, *sorted(told), *(() if is_last else (again,)))
+        if known != latest.drifts_told:
+            latest = latest.having(clock(), drifts_told=tuple(dict.fromkeys(known)))
+        is_over = is_last and latest.status == status
         return latest.having(clock(), announced=status) if is_over else latest
 
     return manifest.update(record.render_id, announced)

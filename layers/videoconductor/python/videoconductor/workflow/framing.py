@@ -77,7 +77,10 @@ def first_frame(
         return answered(manifest, record, "still_attempts", problem, clock, jitter)
     except SubmitUnknown as problem:
         raise permits.unknown(manifest, record, clock, str(problem)) from problem
-    still = _kept_still(made, record, manifest, library, clock)
+    try:
+        still = _kept_still(made, record, library)
+    except CopyFailed as lost:
+        return answered(manifest, record, "still_attempts", lost, clock, jitter)
     return _framed(manifest, record, still, clock, _number(record))
 
 
@@ -105,17 +108,18 @@ def _recovered_still(
     raise permits.unknown(manifest, record, clock, HOLDER_GONE)
 
 
-def _kept_still(
-    made: MadeStill, record: Render, manifest: Manifest, library: Library, clock: Clock
-) -> Still:
-    """The still in the library: the first thing done with it, for its answer is its only copy."""
+def _kept_still(made: MadeStill, record: Render, library: Library) -> Still:
+    """The still in the library: the first thing done with it, for its answer is its only copy.
+
+    Raises CopyFailed when it is lost.
+    """
     _log.info("still made")
     try:
         key = library.put_still(record, made.media_type, made.content)
     except LibraryUnavailable as problem:
         lost = CopyFailed(f"the still was made but could not be kept: {problem}", code="still")
         lost.cost_ticks = made.cost_ticks
-        raise permits.refused(manifest, record, "still_attempts", lost, clock) from problem
+        raise lost from problem
     return _still(record, key, made.media_type, made.content, made.cost_ticks)
 
 

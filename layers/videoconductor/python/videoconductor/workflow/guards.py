@@ -129,6 +129,11 @@ def accepted(number: int, job: Job, pace: Pace, clock: Clock) -> Change:
             message=None,
             settled_at=now,
         )
+        if latest.status == "finalized":
+            # Its clip came of another job: nobody will ask after this one.
+            changed = permits.with_attempt(
+                latest.model_copy(update=changed), "attempts", number, **mine.costing(None)
+            )
         if latest.job is not None or number != latest.attempts[-1].number:
             return latest.having(now, **changed)
         return latest.having(
