@@ -35,7 +35,7 @@ demo: $(VENV)/.ready ## make a short film end to end on this machine: no AWS, no
 	@$(BIN)/videoconductor demo
 
 test: $(VENV)/.ready ## run the tests
-	@$(BIN)/python -m pytest -n 4
+	@$(BIN)/python -m pytest -n 3
 
 check: $(VENV)/.ready ## lint, types, template, state machine, house rules
 	@$(BIN)/ruff check .
