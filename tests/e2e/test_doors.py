@@ -134,6 +134,8 @@ def test_the_same_request_is_the_same_render_through_each_door(cloud, bearer, pr
         "clipId": "лодка 01+",
         "refCode": "doors",
     }
+    # A client of MCP has no patience with a function that is only just started.
+    assert cloud.call("POST", "/mcp", {}, signed=False).status_code == 401
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(door, cloud, bearer, clip) for door in DOORS]:
             done.result()
