@@ -1,7 +1,8 @@
-"""How tests are handed out when several processes run them."""
+"""How tests are handed out when several processes run them, and what each process starts with."""
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ from xdist.scheduler import LoadScopeScheduling
 # What a test on a stack of another kind has in its name. All others share one, or a second one of
 # the same kind, so that no process is busy with stacks long after the others are done.
 STACKS = {
-    "guarded": ("test_access.py", "least_privilege"),
     "own": ("test_crashes.py", "stack_killed"),
     "second": ("test_clip.py", "test_samples.py", "test_money.py"),
 }
@@ -31,3 +31,9 @@ class ByStack(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByStack:
     return ByStack(config, log)
+
+
+def pytest_configure() -> None:
+    # A shell has what it runs in the background ignore Ctrl-C, and so would every child of ours.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -118,20 +118,9 @@ _count = itertools.count()
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """With AUTH=true: signatures are checked, and each function has its role's rights alone."""
     stack = LocalStack(
-        tmp_path_factory.mktemp("stack"), ROOT, Options(parameters=PARAMETERS, job_seconds=0.5)
-    )
-    try:
-        yield Cloud(stack, stack.up())
-    finally:
-        stack.down()
-
-
-@pytest.fixture(scope="session")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """The same with AUTH=true: signatures are checked and the functions' roles enforced."""
-    stack = LocalStack(
-        tmp_path_factory.mktemp("guarded"),
+        tmp_path_factory.mktemp("stack"),
         ROOT,
         Options(parameters=PARAMETERS, job_seconds=0.5, auth=True),
     )
@@ -145,7 +134,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A stack that may be killed; its jobs take longer, so that there is a middle to kill it in."""
     stack = LocalStack(
-        tmp_path_factory.mktemp("own"), ROOT, Options(parameters=PARAMETERS, job_seconds=3)
+        tmp_path_factory.mktemp("own"),
+        ROOT,
+        Options(parameters=PARAMETERS, job_seconds=3, auth=True),
     )
     cloud = Cloud(stack, stack.up())
     try:

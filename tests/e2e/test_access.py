@@ -37,9 +37,9 @@ def routes() -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def bearers(guarded):
+def bearers(cloud):
     """Tokens by what they are, all made before the authorizer reads them for the first time."""
-    folder = guarded.stack.folder.root
+    folder = cloud.stack.folder.root
     given = ["token", "create", "studio", "--scope", "submit", "--data", str(folder)]
     made = CliRunner().invoke(app, given)
     assert made.exit_code == 0, made.output
@@ -62,9 +62,9 @@ def bearers(guarded):
 
 
 @pytest.fixture(scope="module")
-def signing(guarded):
+def signing(cloud):
     """Headers signed by a user who was let in until the key was taken away, or long ago."""
-    iam, ends = guarded.client("iam"), guarded.endpoints
+    iam, ends = cloud.client("iam"), cloud.endpoints
     statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"}
     allowed = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     iam.create_user(UserName="leaver")
@@ -83,44 +83,44 @@ def signing(guarded):
         headers = signed(method, url, ends.access_key_id, ends.secret_access_key)
         return {**headers, "X-Amz-Date": "20200101T000000Z"}
 
-    url = guarded.endpoints.api_url.rstrip("/") + "/v1/videos"
+    url = cloud.endpoints.api_url.rstrip("/") + "/v1/videos"
     assert httpx.get(url, headers=revoked("GET", url)).status_code == 200
     iam.delete_access_key(UserName="leaver", AccessKeyId=key["AccessKeyId"])
     return {"revoked": revoked, "expired": expired}
 
 
-def test_the_least_privilege_roles_are_enough_for_a_whole_clip(guarded, prompt):
-    done = guarded.rest(guarded.submit(prompt=prompt)["renderId"])
+def test_the_least_privilege_roles_are_enough_for_a_whole_clip(cloud, prompt):
+    done = cloud.rest(cloud.submit(prompt=prompt)["renderId"])
 
     assert done["status"] == "finalized", done["error"]
     assert done["caller"].startswith("arn:")
     assert httpx.get(done["result"]["video"]["url"]).status_code == 200
-    assert len(guarded.jobs(prompt)) == 1
+    assert len(cloud.jobs(prompt)) == 1
 
 
-def test_the_roles_are_enough_for_inline_images_failures_and_decisions(guarded, prompt):
+def test_the_roles_are_enough_for_inline_images_failures_and_decisions(cloud, prompt):
     image = "data:image/png;base64," + (
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
         "rkJggg=="
     )
-    with_image = guarded.submit(prompt=prompt, imageUrl=image)
-    refused = guarded.submit(prompt=f"{prompt} [[sim:nocredits]]")
-    lost = guarded.submit(prompt=f"{prompt} [[sim:lost]]")
+    with_image = cloud.submit(prompt=prompt, imageUrl=image)
+    refused = cloud.submit(prompt=f"{prompt} [[sim:nocredits]]")
+    lost = cloud.submit(prompt=f"{prompt} [[sim:lost]]")
 
-    assert guarded.rest(with_image["renderId"])["status"] in {"finalized", "failed"}
-    assert guarded.rest(refused["renderId"])["error"]["error"] == "OutOfCredits"
-    assert guarded.rest(lost["renderId"])["status"] == "submit_unknown"
-    [job] = guarded.jobs(f"{prompt} [[sim:lost]]")
-    attached = guarded.call(
+    assert cloud.rest(with_image["renderId"])["status"] in {"finalized", "failed"}
+    assert cloud.rest(refused["renderId"])["error"]["error"] == "OutOfCredits"
+    assert cloud.rest(lost["renderId"])["status"] == "submit_unknown"
+    [job] = cloud.jobs(f"{prompt} [[sim:lost]]")
+    attached = cloud.call(
         "POST", f"/v1/videos/{lost['renderId']}/attach", {"requestId": job["id"]}
     )
     assert attached.status_code == 200, attached.text
-    assert guarded.rest(lost["renderId"])["status"] == "finalized"
+    assert cloud.rest(lost["renderId"])["status"] == "finalized"
 
 
-def test_the_routes_of_the_running_api_are_those_of_the_template(guarded):
-    client = guarded.client("apigatewayv2")
-    found = client.get_routes(ApiId=guarded.endpoints.api_id)["Items"]
+def test_the_routes_of_the_running_api_are_those_of_the_template(cloud):
+    client = cloud.client("apigatewayv2")
+    found = client.get_routes(ApiId=cloud.endpoints.api_id)["Items"]
     assert sorted(route["RouteKey"] for route in found) == sorted(
         f"{method} {path}" for method, path in routes()
     )
@@ -128,10 +128,10 @@ def test_the_routes_of_the_running_api_are_those_of_the_template(guarded):
 
 @pytest.mark.parametrize(("method", "path"), routes())
 def test_a_route_answers_nobody_without_or_with_wrong_credentials(
-    guarded, bearers, signing, method, path
+    cloud, bearers, signing, method, path
 ):
     method = "POST" if method == "ANY" else method
-    url = guarded.endpoints.api_url.rstrip("/") + re.sub(r"\{\w+\}", "x", path)
+    url = cloud.endpoints.api_url.rstrip("/") + re.sub(r"\{\w+\}", "x", path)
     forged = {
         "Authorization": "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261122/us-east-1/execute-api/"
         "aws4_request, SignedHeaders=host, Signature=" + "0" * 64,
@@ -167,11 +167,11 @@ def test_a_route_answers_nobody_without_or_with_wrong_credentials(
         assert set(statuses.values()) <= {401, 403}, statuses
 
 
-def test_a_good_token_gets_a_clip_and_no_more_than_its_scopes(guarded, bearers, prompt):
+def test_a_good_token_gets_a_clip_and_no_more_than_its_scopes(cloud, bearers, prompt):
     """That the others are refused is not for want of a way in."""
     asked = {"prompt": prompt, "duration": 1, "clipId": "lamp"}
     answers = [
-        guarded.call("POST", f"{GENERATE}/generate", asked, signed=False, headers=bearers["good"])
+        cloud.call("POST", f"{GENERATE}/generate", asked, signed=False, headers=bearers["good"])
         for _ in range(2)
     ]
     body = answers[0].json()
@@ -181,51 +181,51 @@ def test_a_good_token_gets_a_clip_and_no_more_than_its_scopes(guarded, bearers, 
     assert [answer.json()["data"]["renderId"] for answer in answers] == [
         body["data"]["renderId"]
     ] * 2
-    assert len(guarded.jobs(prompt)) == 1
-    record = guarded.render(body["data"]["renderId"])
+    assert len(cloud.jobs(prompt)) == 1
+    record = cloud.render(body["data"]["renderId"])
     assert record["caller"] == "token:studio"
 
     mine = f"{GENERATE}/{record['renderId']}"
-    signed = guarded.submit(prompt=f"{prompt} signed")["renderId"]
+    signed = cloud.submit(prompt=f"{prompt} signed")["renderId"]
     for name, path, status in [
         ("good", mine, 200),
         ("reader", mine, 200),
         ("good", f"{GENERATE}/{signed}", 404),
         ("reader", f"{GENERATE}/{'0' * 32}", 404),
     ]:
-        found = guarded.call("GET", path, signed=False, headers=bearers[name])
+        found = cloud.call("GET", path, signed=False, headers=bearers[name])
         assert found.status_code == status, (name, path, found.text)
-    refused = guarded.call(
+    refused = cloud.call(
         "POST", f"{GENERATE}/generate", asked, signed=False, headers=bearers["reader"]
     )
     assert (refused.status_code, refused.json()["code"]) == (403, "ScopeMissing")
 
 
-def test_the_roles_are_enough_for_the_inbox_the_bus_the_outbox_and_the_sweep(guarded, prompt):
+def test_the_roles_are_enough_for_the_inbox_the_bus_the_outbox_and_the_sweep(cloud, prompt):
     """Without rights to list, a look for what is not there would be AccessDenied."""
     clip = {"prompt": prompt, "duration": 1}
     film = {"schemaVersion": "1.0", "requestId": "roles", "clips": [{**clip, "id": "a"}]}
     for name, body in [("clip", clip), ("film", film), ("bad", {})]:
-        put(guarded, f"inbox/roles/{name}.json", body)
+        put(cloud, f"inbox/roles/{name}.json", body)
     entry = {
-        "EventBusName": guarded.endpoints.event_bus,
+        "EventBusName": cloud.endpoints.event_bus,
         "Source": "roles",
         "DetailType": "ClipRequested",
         "Detail": json.dumps({**clip, "clipId": "from-the-bus"}),
     }
-    guarded.client("events").put_events(Entries=[entry])
+    cloud.client("events").put_events(Entries=[entry])
 
-    assert outbox(guarded, "roles/bad", "error")["errors"][0]["field"] == "prompt"
-    assert outbox(guarded, "roles/clip", "result")["status"] == "finalized"
-    assert outbox(guarded, "roles/film", "result")["status"] == "finished"
-    listed = guarded.call("GET", "/v1/videos?limit=100").json()["videos"]
+    assert outbox(cloud, "roles/bad", "error")["errors"][0]["field"] == "prompt"
+    assert outbox(cloud, "roles/clip", "result")["status"] == "finalized"
+    assert outbox(cloud, "roles/film", "result")["status"] == "finished"
+    listed = cloud.call("GET", "/v1/videos?limit=100").json()["videos"]
     [asked] = [each["renderId"] for each in listed if each["clipId"] == "from-the-bus"]
-    assert guarded.rest(asked)["status"] == "finalized"
-    assert not {asked} & {*sweep(guarded.endpoints, may_post=True).left}
-    assert len(guarded.jobs(prompt)) == 3
+    assert cloud.rest(asked)["status"] == "finalized"
+    assert not {asked} & {*sweep(cloud.endpoints, may_post=True).left}
+    assert len(cloud.jobs(prompt)) == 3
 
 
-def test_a_web_page_cannot_reach_the_stack(guarded):
-    url = guarded.endpoints.api_url.rstrip("/") + "/v1/videos"
+def test_a_web_page_cannot_reach_the_stack(cloud):
+    url = cloud.endpoints.api_url.rstrip("/") + "/v1/videos"
     assert httpx.get(url, headers={"Origin": "https://evil.example"}).status_code == 403
     assert httpx.get(url, headers={"Host": "evil.example"}).status_code in {400, 403, 421}
