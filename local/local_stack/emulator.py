@@ -43,14 +43,15 @@ def emulator(folder: str, port: int) -> App:
     from ministack.core.persistence import save_all  # type: ignore[import-untyped]
     from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
-    from local_stack.snapshot import save_tables
+    from local_stack.snapshot import Rows, save_tables
 
     def save_everything() -> None:
         save_all(ministack._build_persistence_save_dict())
 
     execute = lambda_svc._execute_function_with_config_scope
     lambda_svc._execute_function_with_config_scope = in_turn(execute)
-    app = durable(ministack.app, save_tables, save_everything)
+    rows = Rows()
+    app = durable(ministack.app, lambda: save_tables(rows), save_everything)
     if ministack.AUTH:
         from ministack.core import iam_actions  # type: ignore[import-untyped]
 

@@ -1,11 +1,13 @@
 """Writes ministack's tables to disk as fast as can be: it happens before every answer to a write.
 
 ministack's own saving copies everything and encodes it piece by piece, ten times as slow. What is
-written is the same, and is read by ministack itself.
+written is the same, and is read by ministack itself. A row that has not been replaced since the
+last time is not encoded again: ministack puts a new one in its place and never changes one.
 """
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,40 @@ KEPT = {
 }
 
 
-def save_tables() -> None:
+PLACE = "\x00rows of table {}\x00"  # in the encoded state, where a table's rows belong
+
+
+class Rows:
+    """Rows as JSON, remembered by which row it is."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, str]] = {}
+        self._seen: dict[int, tuple[Any, str]] = {}
+
+    def encoded(self, tables: list[dict[str, Any]]) -> list[str]:
+        """The `items` of each table; what no table holds any more is forgotten."""
+        self._seen = {}
+        texts = [self._table(items) for items in tables]
+        self._known = self._seen
+        return texts
+
+    def _table(self, items: dict[str, Any]) -> str:
+        return _object((pk, self._partition(rows)) for pk, rows in items.items())
+
+    def _partition(self, rows: dict[str, Any]) -> str:
+        return _object((sk, self._row(row)) for sk, row in rows.items())
+
+    def _row(self, row: Any) -> str:
+        found = self._known.get(id(row))
+        if found is None or found[0] is not row:
+            found = (row, json.dumps(row, default=persistence._json_default))
+        self._seen[id(row)] = found  # with the row itself, so that its id is nobody else's
+        return found[1]
+
+
+def save_tables(rows: Rows) -> None:
     """Replace the state file of DynamoDB. Not to be interrupted by a write: call it on the loop."""
-    text = encoded(tables_state())
+    text = encoded(rows)
     path = Path(persistence.STATE_DIR) / "dynamodb.json"
     draft = path.with_suffix(".new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -38,18 +71,27 @@ def save_tables() -> None:
     draft.replace(path)
 
 
-def tables_state() -> dict[str, Any]:
-    """What dynamodb.get_state() returns, without a copy."""
+def encoded(rows: Rows) -> str:
+    """What persistence.save_state writes of dynamodb.get_state()."""
     tables = AccountRegionScopedDict()
+    items: list[dict[str, Any]] = []
     for (account, region, name), table in dynamodb._tables.all_items():
-        rows = {key: part for key, part in table.items() if key != dynamodb._INDEX_MEMBERS}
-        tables.set_scoped(account, region, name, rows)
-    return {"tables": tables} | {key: getattr(dynamodb, name) for key, name in KEPT.items()}
-
-
-def encoded(state: dict[str, Any]) -> str:
-    """As persistence.save_state writes it."""
+        kept = {key: part for key, part in table.items() if key != dynamodb._INDEX_MEMBERS}
+        if "items" in kept:
+            kept["items"] = PLACE.format(len(items))
+            items.append(table["items"])
+        tables.set_scoped(account, region, name, kept)
+    state = {"tables": tables} | {key: getattr(dynamodb, name) for key, name in KEPT.items()}
     version = persistence._state_format_version("dynamodb")
-    return json.dumps(
+    rest = json.dumps(
         {"__ministack_format__": version, "payload": state}, default=persistence._json_default
     )
+    pieces = []
+    for number, table_text in enumerate(rows.encoded(items)):
+        before, rest = rest.split(json.dumps(PLACE.format(number)))
+        pieces += [before, table_text]
+    return "".join([*pieces, rest])
+
+
+def _object(members: Iterable[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f"{json.dumps(key)}: {text}" for key, text in members) + "}"
