@@ -111,9 +111,7 @@ def test_the_roles_are_enough_for_inline_images_failures_and_decisions(cloud, pr
     assert cloud.rest(refused["renderId"])["error"]["error"] == "OutOfCredits"
     assert cloud.rest(lost["renderId"])["status"] == "submit_unknown"
     [job] = cloud.jobs(f"{prompt} [[sim:lost]]")
-    attached = cloud.call(
-        "POST", f"/v1/videos/{lost['renderId']}/attach", {"requestId": job["id"]}
-    )
+    attached = cloud.call("POST", f"/v1/videos/{lost['renderId']}/attach", {"requestId": job["id"]})
     assert attached.status_code == 200, attached.text
     assert cloud.rest(lost["renderId"])["status"] == "finalized"
 
