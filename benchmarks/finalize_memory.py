@@ -35,7 +35,7 @@ def measure(source: str, s3: str) -> None:
     from botocore.config import Config
 
     from videoconductor import inputs, planning, wiring, workflow
-    from videoconductor.clip import ClipRequest, Delivery, Render
+    from videoconductor.clip import Attempt, ClipRequest, Delivery, Render
     from videoconductor.download import Bounds, Downloads
     from videoconductor.library import Library
 
@@ -53,6 +53,9 @@ def measure(source: str, s3: str) -> None:
         ClipRequest(prompt="a lamp", duration=1), wiring.quality_modes(), wiring.models()
     )
 
+    now = datetime.now(UTC)
+    posted = Attempt(number=1, permitted_at=now, lease_until=now, outcome="accepted")
+
     def copy(megabytes: int) -> Render:
         render = Render(
             render_id=f"r{megabytes}",
@@ -63,6 +66,7 @@ def measure(source: str, s3: str) -> None:
             request_sha256="",
             created_at=datetime.now(UTC),
             status="rendered",
+            attempts=(posted,),
             delivery=Delivery(url=f"{source}/{megabytes}.mp4"),
         )
         kept = {"render": render}

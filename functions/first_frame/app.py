@@ -12,6 +12,7 @@ def handler(render: Render) -> Render:
         wiring.manifest(),
         wiring.library(),
         wiring.provider(render.plan.provider),
+        wiring.witness,
         wiring.pace(),
         wiring.now,
         wiring.jitter(),

@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from videoconductor import door, entrance, tokens, views, wiring
+from videoconductor import door, entrance, reading, tokens, views, wiring
 from videoconductor.errors import ScopeMissing, Unidentified
 from videoconductor.tools import protocol
 from videoconductor.tools.direct import DirectDesk
@@ -27,6 +27,8 @@ def mcp() -> Response[str]:
         if problem := called.unfit():
             status, headers = problem["status"], {"Allow": "POST"}
             return door.answer(entrance.told(problem), status, headers=headers)
+        # As strictly as at every door: of a field given twice, the SDK takes the last.
+        reading.document(door.body_text(app))
         desk, allow = DirectDesk(identity.caller), partial(tokens.require, identity)
         given = protocol.answered(entrance.without_token(event), wiring.catalog(), desk, allow)
     except (Unidentified, ScopeMissing) as refused:

@@ -10,6 +10,7 @@ def handler(render: Render) -> Render:
     return workflow.poll(
         render,
         wiring.manifest(),
+        wiring.library(),
         wiring.provider(render.plan.provider),
         wiring.pace(),
         wiring.now,

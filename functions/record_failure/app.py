@@ -10,6 +10,7 @@ def handler(render: Render) -> Render:
     return workflow.record_failure(
         render,
         wiring.manifest(),
+        wiring.library(),
         wiring.events(),
         wiring.watch(),
         wiring.pace(),

@@ -13,6 +13,7 @@ def handler(render: Render) -> Render:
         wiring.library(),
         wiring.provider(render.plan.provider),
         wiring.is_readable,
+        wiring.witness,
         wiring.pace(),
         wiring.now,
         wiring.jitter(),

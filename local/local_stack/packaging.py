@@ -28,7 +28,7 @@ LAYER = "AWS::Serverless::LayerVersion"
 FUNCTION = "AWS::Serverless::Function"
 MACHINE = "AWS::Serverless::StateMachine"
 EPOCH = (1980, 1, 1, 0, 0, 0)
-NOT_PACKAGED = frozenset({"__pycache__", ".DS_Store", "requirements.txt"})
+NOT_PACKAGED = frozenset({"__pycache__", ".DS_Store", "Makefile", "requirements.txt"})
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,9 @@ def layer_of(reference: Any, layers: Mapping[str, Template]) -> tuple[str, str]:
     layer = layers.get(reference.get("Ref", "")) if isinstance(reference, dict) else None
     if layer is None:
         raise DeployFailed(f"a layer that is not in the template cannot run locally: {reference}")
-    built = str(layer.get("Metadata", {}).get("BuildMethod", "")).startswith("python")
+    # A layer's own Makefile puts what it builds into python/ itself.
+    method = str(layer.get("Metadata", {}).get("BuildMethod", ""))
+    built = method.startswith("python") or method == "makefile"
     return layer["Properties"]["ContentUri"], "opt/python/" if built else "opt/"
 
 

@@ -12,6 +12,7 @@ from videoconductor_cli.commands import (
     budget,
     costs,
     demo,
+    doctor,
     film,
     films,
     generate,
@@ -22,6 +23,7 @@ from videoconductor_cli.commands import (
     mcp,
     openapi,
     plan,
+    probe,
     quote,
     resolve,
     simulator,
@@ -58,6 +60,7 @@ app.command()(mcp.mcp)
 app.command()(plan.plan)
 app.command()(quote.quote)
 app.command()(openapi.openapi)
+app.command()(probe.probe)
 app.command("film-cancel")(films.film_cancel)
 app.command()(resolve.cancel)
 app.command()(resolve.attach)
@@ -66,6 +69,7 @@ app.command()(resolve.resume)
 app.command()(resolve.abandon)
 app.add_typer(budget.app, name="budget")
 app.command()(costs.costs)
+app.command()(doctor.doctor)
 app.add_typer(token.app, name="token")
 app.add_typer(webhook.app, name="webhook")
 local.app.command()(invoke.invoke)

@@ -117,12 +117,15 @@ def is_script(content: str | bytes) -> bool:
 
 
 def _object(source: str, content: str) -> dict[str, Any]:
+    from videoconductor import reading
+    from videoconductor.errors import InvalidRequest
+
     try:
-        fields = json.loads(content)
-    except (ValueError, RecursionError) as problem:
-        raise BadInput(f"{source} is not JSON: {problem}") from problem
-    if not isinstance(fields, dict):
-        raise BadInput(f"{source} must hold a JSON object: a clip request")
+        # As the doors read it: once it is taken apart, they cannot see any more what came twice.
+        fields = reading.document(content)
+    except InvalidRequest as invalid:
+        found = "; ".join(str(problem).removeprefix("body: ") for problem in invalid.problems)
+        raise BadInput(f"{source} is no clip request: {found}") from invalid
     if any(name in fields for name in OF_A_FILM):
         raise BadInput(
             f"{source} is a scripted request (it has schemaVersion or clips): "

@@ -237,6 +237,18 @@ def _unknown(stage: Stage, found: Any) -> Any:
     return found
 
 
+def _delivered(stage: Stage, found: Any) -> Any:
+    render = stage.render()
+    [attempt] = render.attempts
+    assert render.clip is not None
+    stage.remove(render.clip.key)
+    lost = {"outcome": "unknown", "request_id": None, "witness": "sent"}
+    stage.keep(_unfinished(stage, "submit_unknown", attempts=(attempt.model_copy(update=lost),)))
+    created = found["detail"]["object"]
+    stage.put(created["key"], stage.job(render).content)
+    return {**found, "detail": {**found["detail"], "bucket": {"name": stage.bucket}}}
+
+
 def _as_it_arrives(stage: Stage, found: Any) -> Any:
     stage.keep(Render.model_validate({**found, "caught": None}))
     return found
@@ -274,6 +286,7 @@ NEEDED: dict[str, Callable[[Stage, Any], Any]] = {
     "finalize": _rendered,
     "first_frame": _as_it_arrives,
     "notify": _with_a_receiver,
+    "on_delivery": _delivered,
     "on_upload": _uploaded,
     "poll": _rendering,
     "record_failure": _as_it_arrives,

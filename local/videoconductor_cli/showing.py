@@ -221,6 +221,17 @@ def steps(words: str, number: int) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
+@contextmanager
+def working(words: str) -> Iterator[Callable[[str], None]]:
+    """Something that takes its time; each call says how far it is, where there is a terminal."""
+    console = _stderr()
+    if not console.is_terminal:
+        yield lambda words: None
+        return
+    with console.status(Text(words)) as status:
+        yield lambda words: status.update(Text(words))
+
+
 def percent(render: Document) -> int:
     """How far a render is, of a hundred."""
     floor = FLOORS.get(render["status"], 0)

@@ -32,6 +32,7 @@ class OpenPlaces:
             web.get("/assets/{name}", self._sample),
             web.get("/_sim/journal", self._journal),
             web.post("/_sim/reset", self._reset),
+            web.post("/_sim/key", self._key),
         ]
 
     async def _welcome(self, request: web.Request) -> web.Response:
@@ -82,3 +83,15 @@ class OpenPlaces:
     async def _reset(self, request: web.Request) -> web.Response:
         self._simulator.reset()
         return json_response({"reset": True})
+
+    async def _key(self, request: web.Request) -> web.Response:
+        """Another key from now on, as when somebody rotates it: the old one is refused."""
+        try:
+            wanted = await request.json()
+        except ValueError:
+            raise web.HTTPBadRequest from None
+        key = wanted.get("key") if isinstance(wanted, dict) else None
+        if not isinstance(key, str) or not key:
+            raise web.HTTPBadRequest
+        self._simulator.key = key
+        return json_response({"changed": True})

@@ -39,7 +39,7 @@ def application(simulator: Simulator) -> web.Application:
     """The aiohttp application around one simulator."""
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
-        middlewares=[_journal_entry(simulator), _refusals(), _key_check(simulator.options)],
+        middlewares=[_journal_entry(simulator), _refusals(), _key_check(simulator)],
     )
     for part in (MediaApi, ModelsApi, FilesApi, OpenPlaces):
         app.add_routes(part(simulator).routes())
@@ -106,14 +106,14 @@ def _flat(problem: web.HTTPException, request: web.Request) -> Refusal:
     return Refusal(text, problem.status, headers={"Allow": allowed} if allowed else {})
 
 
-def _key_check(options: SimulatorOptions) -> Any:
+def _key_check(simulator: Simulator) -> Any:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith("/v1/"):
             key = _bearer(request)
             if not key:
                 raise Refusal(replies.NO_KEY, 401)
-            if key != options.key:
+            if key != simulator.key:
                 raise replies.wrong_key(key)
         return await handler(request)  # type: ignore[no-any-return]
 

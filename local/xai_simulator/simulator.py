@@ -48,6 +48,7 @@ class Simulator:
         ledger: Ledger,
     ) -> None:
         self.options = options
+        self.key = options.key
         self.origin = origin
         self.folder = folder
         self.session = session
@@ -67,7 +68,8 @@ class Simulator:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def reset(self) -> None:
-        """Forget every job, file, marker and journal entry."""
+        """Forget every job, file, marker and journal entry, and a key that was changed."""
+        self.key = self.options.key
         for task in self._tasks:
             task.cancel()
         for kept in (self.jobs, self.artifacts, self.received, self._memory, self._starts):

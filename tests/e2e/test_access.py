@@ -149,7 +149,7 @@ def test_a_route_answers_nobody_without_or_with_wrong_credentials(
     if path.startswith("/v1/"):
         tried["a token where a signature belongs"] = bearers["good"]
 
-    with httpx.Client() as client:
+    with httpx.Client(timeout=60) as client:  # a function may have to start first
         found = {
             name: client.request(method, url, headers=headers) for name, headers in tried.items()
         }

@@ -17,6 +17,12 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 TOKEN = "VIDEOCONDUCTOR_TOKEN"
 TALLY = "FUZZ_TALLY"  # a file that is to have a line for each answer: operation and status
+TIMES = "FUZZ_TIMES"  # how many times as many examples hypothesis tries as it does in `make test`
+
+
+def examples(few: int) -> int:
+    """How many examples a test of hostile input tries, which is few unless it is asked for more."""
+    return few * int(os.environ.get(TIMES, "1"))
 
 
 def token(endpoints: Endpoints) -> str:

@@ -37,9 +37,11 @@ PURE = {
     "copying",
     "details",
     "director",
+    "doctoring",
     "drift",
     "entrance",
     "errors",
+    "examining",
     "existing",
     "filming",
     "identity",
@@ -75,6 +77,8 @@ PURE = {
     "quality",
     "quotes",
     "reading",
+    "reconciling",
+    "recovering",
     "remastering",
     "reports",
     "revival",
@@ -113,6 +117,7 @@ EDGES = {
     "client.files",
     "download",
     "events",
+    "letters",
     "library",
     "machine",
     "manifest",
@@ -199,6 +204,39 @@ def test_a_pure_module_imports_no_edge_no_glue_and_nothing_from_outside(name):
 def test_an_edge_imports_no_other_edge_and_no_glue(name):
     shared = set() if name in SHARED_BY_EDGES else SHARED_BY_EDGES
     assert not ours(MODULES[name]) & ((EDGES | GLUE) - {name} - shared)
+
+
+# What opens connections: to the outside by one module; the client is a caller of our own API.
+CONNECTING = re.compile(
+    r"httpx\.(Client|AsyncClient|HTTPTransport|get|post|put|request|stream)$"
+    r"|socket\.(socket|create_connection|create_server|getaddrinfo|gethostbyname)$"
+    r"|urllib\.request\..+|http\.client\..+|requests\..+"
+)
+CONNECTED_BY = {"addresses", "client.calls", "client.files"}
+
+
+def called(path: Path) -> set[str]:
+    """What a module calls, by the name it is called by."""
+    return {
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    }
+
+
+def test_one_module_opens_connections_to_the_outside_and_follows_no_redirect():
+    functions = {f"functions.{path.parent.name}": path for path in ROOT.glob("functions/*/app.py")}
+    every = MODULES | functions
+    found = {name for name, path in every.items() if any(map(CONNECTING.match, called(path)))}
+    assert found == CONNECTED_BY
+    for name, path in every.items():
+        names = {part.split(".")[0] for part in imports(path)}
+        assert not names & {"aiohttp", "requests", "http", "ftplib", "urllib3"}, name
+        assert "urllib.request" not in imports(path), name
+        assert "follow_redirects=True" not in path.read_text(), name
+    # Nothing is built at import, so whoever goes out through it has to call it.
+    users = {name for name, path in MODULES.items() if "addresses" in ours(path)}
+    assert users == {"download", "providers.xai", "receivers"}
 
 
 PICTURES = {name for name in MODULES if name.split(".")[0] == "pictures"}
@@ -663,7 +701,8 @@ def test_who_takes_permits_and_settles_them_may_write_the_counters_and_nobody_el
     # A permit is given if the caps are as they were; what is settled is settled whatever they are.
     takers = {"FirstFrameFunction", "StartFunction"}
     assert roles("dynamodb:ConditionCheckItem") == takers
-    assert roles("dynamodb:UpdateItem") == takers | {"PollFunction", "RecordFailureFunction"}
+    settlers = {"PollFunction", "FinalizeFunction", "RecordFailureFunction"}
+    assert roles("dynamodb:UpdateItem") == takers | settlers
 
 
 STATES_ARN = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
@@ -706,13 +745,16 @@ def test_who_may_start_executions():
         for name, resource in TEMPLATE["Resources"].items()
         if "Policies" in resource.get("Properties", {}) and "states:StartExecution" in allowed(name)
     }
-    # A model asks for clips and for films, and so do files and events; a sweep resumes both.
-    for name in ("McpFunction", "OnUploadFunction", "OnRequestFunction", "SweepFunction"):
+    # A model asks for clips and for films, and so do files and events; a sweep and the doctor
+    # resume both.
+    both = ("McpFunction", "OnUploadFunction", "OnRequestFunction", "SweepFunction")
+    for name in (*both, "DoctorFunction"):
         assert starters.pop(name) == ["RenderClip", "RenderFilm"], name
     assert {name: found[0] for name, found in starters.items()} == {
         "SubmitFunction": "RenderClip",
         "ResolveFunction": "RenderClip",
         "GenerateFunction": "RenderClip",
+        "OnDeliveryFunction": "RenderClip",
         "FilmFunction": "RenderFilm",
         "RenderFilm": "RenderClip",
     }
@@ -779,15 +821,6 @@ def test_what_holds_clips_and_records_survives_the_stack():
         assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
 
 
-def test_layer_requirements_are_the_pinned_versions():
-    constraints = (ROOT / "constraints.txt").read_text().splitlines()
-    pinned = {line.partition(" ;")[0] for line in constraints}
-    for path in ROOT.glob("layers/*/requirements.txt"):
-        for line in path.read_text().splitlines():
-            if line and not line.startswith("#"):
-                assert line in pinned, f"{path.parent.name}: {line}"
-
-
 def test_no_registry_address_stands_in_a_file():
     found = re.compile(r"https?://[^\s\"']*(pypi|npmjs|pythonhosted)[^\s\"']*", re.IGNORECASE)
     for path in (ROOT / "constraints.txt", ROOT / "pyproject.toml", ROOT / "Makefile"):
@@ -821,11 +854,12 @@ def test_the_doc_says_what_each_function_may_do_with_the_table():
         "Query": "query",
         "BatchGetItem": "batch get",
         "ConditionCheckItem": "condition check",
+        "Scan": "scan",
     }
     found = {}
     for name, resource in TEMPLATE["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
             snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name.removesuffix("Function")).lower()
-            actions = re.findall(r"dynamodb:(\w+)", json.dumps(resource["Properties"]))
-            found[snake] = {names[action] for action in actions}
+            actions = (one.partition(":") for one in allowed(name))
+            found[snake] = {names[what] for service, _, what in actions if service == "dynamodb"}
     assert told == found

@@ -18,6 +18,7 @@ from videoconductor import (
     budgets,
     compatible,
     details,
+    doctoring,
     drift,
     entrance,
     errors,
@@ -450,6 +451,19 @@ def test_the_answers_about_money_shown_are_such_answers():
     assert set(budgets.SCOPES) == set(rows(section(read("docs/money.md"), "Caps")))
 
 
+def test_what_the_doctor_answers_and_finds_is_told():
+    [shown] = json_in(section(read("docs/http-api.md"), "`GET /v1/doctor`"))
+    answers.Examination.model_validate(shown)
+    table = section(read("docs/http-api.md"), "`POST /v1/doctor`")
+    assert set(rows(table)) == {field.alias for field in intake.Treatment.model_fields.values()}
+    [asked] = json_in(table)
+    intake.treatment(json.dumps(asked))
+    table = section(read("docs/operating.md"), "The doctor")
+    named = re.findall(r"^\| (`.*?)(?::| in )", table, re.MULTILINE)
+    found = {kind for cell in named for kind in re.findall(r"`(\w+)`", cell)}
+    assert found == set(doctoring.Kind.__args__)
+
+
 def test_the_manifest_shown_has_the_fields_of_a_manifest():
     [shown] = json_in(section(read("docs/http-api.md"), "`GET /v1/films/{film}/manifest`"))
     render = finalized()
@@ -651,7 +665,8 @@ def test_every_document_can_be_reached_from_the_readme():
     }
     linked |= {
         (DOCS / link.partition("#")[0]).resolve()
-        for link in re.findall(r"\]\(([^)\s]+)\)", read("docs/architecture.md"))
+        for page in ("docs/architecture.md", "docs/operating.md")  # and its runbook
+        for link in re.findall(r"\]\(([^)\s]+)\)", read(page))
     }
     assert [page.name for page in PAGES if page not in {*linked, ROOT / "README.md"}] == []
 

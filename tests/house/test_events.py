@@ -169,7 +169,7 @@ def test_the_event_that_sets_a_function_off_is_one_that_its_rule_lets_through(na
             else document["source"] == wanted
         )
         assert is_let_through
-    if name == "on_upload":
+    if name in {"on_upload", "on_delivery"}:
         key = document["detail"]["object"]["key"]
         [matcher] = pattern["detail"]["object"]["key"]
         start, end = matcher["wildcard"].split("*")

@@ -179,7 +179,7 @@ def test_bad_input_ends_with_2_and_says_what_is_wrong(
     ("stdin", "words"),
     [
         ("{", "is not JSON"),
-        ("[]", "must hold a JSON object"),
+        ("[]", "must be a JSON object"),
         ('{"prompt": "x", "promt": "y"}', "promt"),
         ('{"schemaVersion": "1.0", "requestId": "f", "clips": []}', "clips"),
     ],

@@ -251,6 +251,7 @@ def memory(what):
     return next(int(line.split()[1]) for line in lines if line.startswith(what))
 
 
+@pytest.mark.long
 def test_ten_thousand_clips_are_planned_written_down_and_summed_up_within_bounds(film):
     text = json.dumps(many(MANY))
     before = memory("VmRSS")

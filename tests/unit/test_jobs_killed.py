@@ -140,6 +140,7 @@ def killed_everywhere(simulator: Running, home: Path, breakage: str = "") -> lis
     return rows
 
 
+@pytest.mark.long
 def test_a_kill_at_any_point_never_leads_to_a_second_post(
     simulator: Running, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from local_stack import packaging
 from local_stack.errors import DeployFailed, MissingPiece
 from local_stack.packaging import Package, package
 
@@ -164,3 +165,31 @@ def test_a_template_that_sam_refuses_is_refused_with_its_words(project):
 def test_without_a_template_the_message_says_where_it_was_looked_for(tmp_path):
     with pytest.raises(MissingPiece, match=r"template\.yaml"):
         package(tmp_path, "us-east-1")
+
+
+def test_a_layer_that_a_makefile_builds_has_its_packages_where_python_looks():
+    def lies(**metadata):
+        layer = {"Properties": {"ContentUri": "layers/x"}, "Metadata": metadata}
+        return packaging.layer_of({"Ref": "X"}, {"X": layer})
+
+    assert (
+        lies(BuildMethod="makefile")
+        == lies(BuildMethod="python3.13")
+        == (
+            "layers/x",
+            "opt/python/",
+        )
+    )
+    assert lies() == ("layers/x", "opt/")
+
+
+def test_how_a_layer_is_built_and_pinned_is_not_packaged(tmp_path):
+    for name in ("Makefile", "requirements.txt", "kept.py"):
+        (tmp_path / name).write_text("")
+    assert [path.name for path in packaging.files_under(tmp_path)] == ["kept.py"]
+
+
+def test_hashes_of_pins_are_no_packages(tmp_path):
+    path = tmp_path / "requirements.txt"
+    path.write_text("pydantic==2.0 \\\n    --hash=sha256:" + "a" * 64 + "\n")
+    packaging.check_requirements(path)

@@ -206,6 +206,17 @@ def test_tries_in_a_row_that_reached_nobody_are_one_that_counts_them(table):
     assert table.record.postponements == len(problems)
 
 
+def test_a_refusal_that_was_paid_for_is_never_folded_into_a_later_try(table):
+    paid = {"cost_ticks": 7, "spent_ticks": 7}
+    table.put(table.record.model_copy(update={"attempts": (attempt("refused", **paid),)}))
+
+    take(table)
+    postpone(table, RateLimited("c"))
+
+    assert [(a.number, a.spent_ticks) for a in table.record.attempts] == [(1, 7), (2, None)]
+    assert table.record.spent_ticks == 7
+
+
 @pytest.mark.parametrize("purpose", PURPOSES)
 def test_what_is_postponed_for_ever_is_refused_in_the_end(table, purpose):
     for _ in range(permits.MAX_POSTPONEMENTS):

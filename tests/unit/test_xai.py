@@ -340,6 +340,15 @@ def test_an_answer_may_be_compressed_against_our_wish(serve, start):
     assert start(server.origin) == {"requestId": ID}
 
 
+def test_a_post_that_is_refused_for_a_key_that_was_replaced_may_be_sent_again(serve, start):
+    server = serve(reply(400, {"error": "Incorrect API key provided: ol***"}))
+    with pytest.raises(NotSent, match="replaced"):
+        start(server.origin, Keys("old-key", "new-key"))
+    with pytest.raises(RenderRefused, match="Incorrect"):
+        start(server.origin, Keys("old-key"))
+    assert len(server.requests) == 2
+
+
 def test_a_202_with_an_id_is_accepted_too(serve, start):
     assert start(serve(reply(202, {"request_id": ID})).origin) == {"requestId": ID}
 

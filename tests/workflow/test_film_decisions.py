@@ -32,6 +32,7 @@ def under_way(films, *statuses):
     until(lambda: sorted(r.status for [r] in films.renders("film").values()) == sorted(statuses))
 
 
+@pytest.mark.long
 def test_a_run_that_is_cancelled_in_the_middle_sends_nothing_more_and_says_what_may_be_billed(
     films, http, monkeypatch
 ):

@@ -165,6 +165,7 @@ FILMS = [
 ]
 
 
+@pytest.mark.long
 def test_a_film_of_any_script_is_found_however_its_url_is_written(films, http):
     for number, film in enumerate(FILMS, 1):
         status, body, _ = http("POST", "/v1/films", script("one", film=film))

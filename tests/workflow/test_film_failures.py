@@ -21,7 +21,7 @@ MISHAPS = (
     ("refused", "zdr", "failed", "RenderRefused"),
     ("broke", "nocredits", "failed", "OutOfCredits"),
     ("job failed", "failed", "failed", "RenderFailed"),
-    ("no url", "no_url", "failed", "RenderFailed"),
+    ("no url", "no_url", "failed", "NoUrl"),
     ("junk", "notmp4", "failed", "NotAClip"),
     ("url expired", "expired_url", "failed", "CopyFailed"),
     ("job gone", "job_lost", "stalled", "RenderStalled"),
@@ -92,6 +92,7 @@ def test_every_clip_that_fails_is_named_with_its_reason_and_the_others_are_made(
     assert run.cost_usd * 10**10 == booked
 
 
+@pytest.mark.long
 def test_the_next_run_repairs_what_can_be_and_pays_only_for_what_came_to_nothing(
     films, monkeypatch
 ):

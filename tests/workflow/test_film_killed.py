@@ -15,6 +15,8 @@ from tests.workflow.test_film_failures import until
 from videoconductor import filming, wiring
 from videoconductor.errors import NotAllowed
 
+pytestmark = pytest.mark.long
+
 SLOW = script("one [[sim:slow]]", {**FRAMED, "prompt": "two [[sim:slow]]"}, "three [[sim:slow]]")
 
 

@@ -804,3 +804,18 @@ def test_an_execution_that_was_overtaken_does_not_make_anothers_post_unknown(
     assert (execution.status, record.status) == ("SUCCEEDED", "finalized")
     outcomes = record.still_attempts if call == "make_still" else record.attempts
     assert [attempt.outcome for attempt in outcomes] == ["abandoned", "accepted"]
+
+
+def test_a_job_attached_to_a_render_that_never_got_its_still_is_waited_for(stage):
+    other = stage.submit(prompt="somewhere else")
+    stage.run(other)
+    [job] = stage.jobs()
+    render = stage.submit(prompt="she waves", firstFramePrompt="a bar [[sim:nocredits]]")
+    stage.run(render)
+    assert (stage.record(render).status, stage.record(render).still) == ("failed", None)
+
+    execution = stage.run(wiring.conductor().attach(render.render_id, job["id"]))
+
+    assert (execution.status, stage.record(render).status) == ("SUCCEEDED", "finalized")
+    assert "FirstFrame" not in execution.path
+    assert len(stage.jobs()) == 1

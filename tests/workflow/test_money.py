@@ -236,11 +236,11 @@ def test_a_refusal_that_is_paid_for_stays_though_the_next_post_is_put_off(stage,
     provider = wiring.provider("xai")
     real, posts = provider.make_still, []
 
-    def every_other_is_too_fast(plan, trace):
+    def every_other_is_too_fast(plan, trace, _):
         posts.append(trace)
         if len(posts) % 2 == 0:
             raise RateLimited("slow down", retry_after=1)
-        return real(plan, trace)
+        return real(plan, trace, None)
 
     monkeypatch.setattr(provider, "make_still", every_other_is_too_fast)
     still = "a lamp [[sim:moderated]]"

@@ -11,7 +11,7 @@ from tests.workflow.test_film_failures import until
 from videoconductor import sweeping, wiring
 from videoconductor.errors import EventsUnavailable, MachineUnavailable
 
-NOTHING = {"resumed": [], "announced": [], "left": [], "missed": []}
+NOTHING = {name: [] for name in ("resumed", "announced", "entered", "recovered", "left", "missed")}
 LATER = 120
 
 
@@ -20,7 +20,13 @@ def sweep(films):
     handler = load_handler("sweep").handler
     # A schedule's own event.
     schedule = {"id": "e", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
-    return lambda **order: handler({**schedule, **order}, CONTEXT)
+
+    def swept(**order):
+        done = handler({**schedule, **order}, CONTEXT)
+        assert done.pop("oldestWaitSeconds") >= 0  # how long is in tests/unit/test_oldest_wait.py
+        return done
+
+    return swept
 
 
 def are_open():

@@ -36,7 +36,7 @@ ENDINGS = {
     "moderated_failed": ("ModerationRejected", "invalid_argument"),
     "moderated_400": ("ModerationRejected", "Client specified an invalid argument"),
     "moderated_400_new": ("ModerationRejected", "imagine:content-moderated"),
-    "no_url": ("RenderFailed", "no_url"),
+    "no_url": ("NoUrl", "no_url"),
 }
 BILLED = ["moderated", "moderated_null", "moderated_400", "moderated_400_new", "no_url"]
 

@@ -13,6 +13,8 @@ import httpx
 import pytest
 from test_simulator_running import started
 
+pytestmark = pytest.mark.long
+
 KEY = {"Authorization": "Bearer K"}
 
 

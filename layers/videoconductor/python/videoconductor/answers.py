@@ -15,6 +15,8 @@ from pydantic.json_schema import SkipJsonSchema
 
 from videoconductor.accounts import By as CostsBy
 from videoconductor.clip import FilmStatus, Operation, Status
+from videoconductor.doctoring import Kind as FindingKind
+from videoconductor.doctoring import Repair
 from videoconductor.ledger import Scope as LedgerScope
 from videoconductor.tokens import Scope
 
@@ -1010,6 +1012,59 @@ class CostCheck(Answer):
         description="Counters that somebody wrote at every look: nothing is said of them"
     )
     differences: list[CounterDifference] = Field(description="Counters that do not agree")
+
+
+# ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class Finding(Answer):
+    """One thing that is not as it should be."""
+
+    kind: FindingKind = Field(description="What kind of disorder it is")
+    name: str = Field(
+        description="Which render, `film/run`, execution, key, counter, queue or item"
+    )
+    words: str = Field(description="What is wrong, for people")
+    since: datetime | None = Field(description="Since when; null where nobody knows")
+    held_usd: Usd = Field(description="US dollars that stay reserved for it")
+    commands: list[str] = Field(
+        description="What resolves it, as it is typed: one of them, or one after the other. Empty "
+        "once it is repaired"
+    )
+    repaired: Repair | None = Field(description="What was done about it; null if nothing was")
+
+
+class LookedAt(Answer):
+    """How many of each were looked at."""
+
+    deliveries: Count = Field(description="Objects that xAI delivered")
+    renders: Count = Field(description="Renders")
+    runs: Count = Field(description="Runs of films")
+    entries: Count = Field(description="Entries of manifests")
+    executions: Count = Field(description="Executions under way")
+    objects: Count = Field(description="Clips and their sidecars")
+    counters: Count = Field(description="Counters, each against its entries in the ledger")
+    queues: Count = Field(description="Queues of dead letters")
+
+
+class Decided(Answer):
+    """Renders at rest that hold money by somebody's decision: no disorder."""
+
+    renders: Count = Field(
+        description="Cancelled, given up, or sent again with the consent to be charged twice"
+    )
+    held_usd: Usd = Field(description="US dollars that stay reserved for them")
+
+
+class Examination(Answer):
+    """A page of an examination of the whole stack."""
+
+    looked: LookedAt = Field(description="How many of each were looked at for this page")
+    findings: list[Finding] = Field(description="What is not as it should be")
+    decided: Decided = Field(description="What is held, and is no finding")
+    next_cursor: str | None = Field(
+        description="Where the next page begins; null once all was looked at"
+    )
 
 
 # ── The document ─────────────────────────────────────────────────────────────────────────────────

@@ -37,7 +37,8 @@ Status = Literal[
     "submit_unknown",
     "stalled",
 ]
-# No request is under way towards the provider in these; only a person's command leaves them.
+# No request is under way towards the provider in these; a person's command leaves them, or what
+# the provider delivers.
 SETTLED: frozenset[Status] = frozenset(
     {"finalized", "failed", "cancelled", "submit_unknown", "stalled"}
 )
@@ -264,7 +265,9 @@ class Attempt(Noun):
     many postponed tries this one stands for.
     `reserved_ticks` is what the POST may cost, reserved with the permit; `spent_ticks` what was
     settled in the end; `run_id` the run of a film whose limit it counts towards, `caller` who had
-    it sent, if that is not the render's own.
+    it sent, if that is not the render's own. `witness` says that the POST named a place of ours
+    for the provider to deliver to, and what became of what came there: `taken` when the clip is in
+    the library, `refused` when it is no clip.
     """
 
     number: int
@@ -282,6 +285,7 @@ class Attempt(Noun):
     spent_ticks: int | None = None
     run_id: str | None = None
     caller: str | None = None
+    witness: Literal["sent", "taken", "refused"] | None = None
 
     @property
     def held_ticks(self) -> int:
@@ -328,11 +332,16 @@ class Pictures(Noun):
 
 
 class Delivery(Noun):
-    """Where the provider says the finished clip is, and what it says about it."""
+    """Where the finished clip is to be had, and what the provider says about it.
 
-    url: str
+    `url` is the provider's, None where the witness of an attempt is all there is to go by;
+    `attempt` the number of the attempt that it is of, told where any has named a place.
+    """
+
+    url: str | None = None
     model: str | None = None
     seconds: float | None = None
+    attempt: int | None = None
 
 
 class Clip(Noun):
@@ -506,9 +515,18 @@ class Render(Noun):
     @property
     def clip_order(self) -> str:
         """Sorts the clips of one entry: by when they were last asked for, then by attempt."""
-        moment = (self.wanted_at or self.created_at).isoformat(timespec="microseconds")
-        attempt = self.attempts[-1].number if self.attempts else 0
-        return f"{moment}#{self.render_id}#{attempt:04d}"
+        number, newest = self.clip_number, self.attempts[-1].number if self.attempts else 1
+        # What an earlier attempt delivers late is no answer to the asking again.
+        moment = self.created_at if number < newest else self.wanted_at or self.created_at
+        place = number if self.attempts else 0
+        return f"{moment.isoformat(timespec='microseconds')}#{self.render_id}#{place:04d}"
+
+    @property
+    def clip_number(self) -> int:
+        """The attempt that its clip is filed under: each has a place of its own."""
+        if self.delivery is not None and self.delivery.attempt is not None:
+            return self.delivery.attempt
+        return self.attempts[-1].number if self.attempts else 1
 
     @property
     def cost_ticks(self) -> int | None:

@@ -19,6 +19,7 @@ from videoconductor import (
     planning,
     pricing,
     quotes,
+    recovering,
     remastering,
     revival,
 )
@@ -247,19 +248,31 @@ class Conductor:
     def attach(self, render_id: str, request_id: str | None = None) -> Render:
         """Take up the wait for a job again: the one on record, or one somebody found.
 
-        Raises RenderNotFound, NotAllowed when the render is under way or finished, InvalidRequest
-        when there is no request id to attach.
+        Where no job is known the clip is taken from its witness, if that has come, whatever was
+        decided about the render before. Raises RenderNotFound, NotAllowed when the render is under
+        way or finished, InvalidRequest when there is nothing to attach, LibraryUnavailable.
         """
+        number = None if request_id else self._delivered(render_id)
 
         def attached(latest: Render) -> Render:
             if latest.status not in SETTLED - {"finalized"}:
                 raise NotAllowed(f"the render is {latest.status}: there is nothing to attach")
             job = self.attach_job(latest.plan.provider, request_id) if request_id else latest.job
+            if job is None and number is not None:
+                now = self.clock()
+                return _taken_over(revival.resumed(revival.delivered(latest, number, now), now))
             if job is None:
                 raise InvalidRequest.of("requestId", None, "is required: none is on record")
             return _taken_over(revival.attached(latest, job, self.clock(), self.poll_timeout))
 
         return self._set_going(render_id, attached)
+
+    def _delivered(self, render_id: str) -> int | None:
+        """The attempt whose witness is all that is known of a render's job, if it has come."""
+        record = self.manifest.read(render_id)
+        if record.job is not None or record.status not in SETTLED - {"finalized"}:
+            return None
+        return recovering.come(record, recovering.expected(record), self.library)
 
     def retry(
         self,

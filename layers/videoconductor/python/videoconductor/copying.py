@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
 
 from videoconductor.clip import Clip, Render
-from videoconductor.errors import ClipConflict, CopyInterrupted, KeyTaken, NotAClip, UrlExpired
+from videoconductor.errors import (
+    ClipConflict,
+    CopyInterrupted,
+    KeyTaken,
+    NotAClip,
+    NothingDelivered,
+    UrlExpired,
+)
 from videoconductor.mp4 import Mp4Facts, Mp4Inspector
 
 if TYPE_CHECKING:
-    from videoconductor.download import Downloads
     from videoconductor.library import Library
 
+# Opens the MP4 for reading, in chunks, as often as it is called: untrusted, wherever it is from.
+Source = Callable[[], AbstractContextManager[Iterator[bytes]]]
 
-def copy(record: Render, library: Library, downloads: Downloads) -> Clip:
+
+def copy(record: Render, library: Library, source: Source) -> Clip:
     """Stream the delivered MP4 into the library, or find that an earlier run has.
 
-    Raises UrlExpired, CopyInterrupted, LibraryUnavailable (run again), NotAClip,
+    Raises UrlExpired, CopyInterrupted, LibraryUnavailable (run again), NothingDelivered, NotAClip,
     SourceNotAllowed, or ClipConflict when another file stands there; both are kept then.
     """
     key, scan = library.clip_key(record), _Scan()
     try:
-        with _delivered(record, downloads) as chunks:
+        with source() as chunks:
             library.put_clip(key, scan.watch(chunks))
     except KeyTaken:
-        return _contested(record, library, downloads, scan.clip(key, library.sidecar_key(record)))
-    except (UrlExpired, CopyInterrupted):
+        return _contested(record, library, source, scan.clip(key, library.sidecar_key(record)))
+    except (UrlExpired, CopyInterrupted, NothingDelivered, NotAClip):
         # What stands under the key was whole when it was put there, by an earlier run of this.
         if not library.exists(key):
             raise
         return _standing(record, library)
     return scan.clip(key, library.sidecar_key(record))
-
-
-def _delivered(record: Render, downloads: Downloads) -> AbstractContextManager[Iterator[bytes]]:
-    assert record.delivery is not None
-    return downloads.open(record.delivery.url)
 
 
 def _standing(record: Render, library: Library) -> Clip:
@@ -49,13 +53,13 @@ def _standing(record: Render, library: Library) -> Clip:
     return scan.clip(key, library.sidecar_key(record))
 
 
-def _contested(record: Render, library: Library, downloads: Downloads, ours: Clip) -> Clip:
+def _contested(record: Render, library: Library, source: Source, ours: Clip) -> Clip:
     """An object stands where the clip belongs. The same file is success; both others are kept."""
     with suppress(NotAClip, CopyInterrupted):
         if _standing(record, library).sha256 == ours.sha256:
             return ours
     beside = library.conflict_key(record, ours.sha256)
-    with suppress(KeyTaken), _delivered(record, downloads) as chunks:
+    with suppress(KeyTaken), source() as chunks:
         library.put_clip(beside, _Scan().watch(chunks))
     raise ClipConflict(f"{ours.key} holds another file; this one is {beside}", code="conflict")
 

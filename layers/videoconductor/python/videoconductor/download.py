@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from videoconductor import addresses
-from videoconductor.addresses import Resolver
+from videoconductor.addresses import Limit, Resolver
 from videoconductor.errors import CopyInterrupted, NotAClip, SourceNotAllowed, UrlExpired
 
 CHUNK_BYTES = 256 * 1024
@@ -53,11 +53,13 @@ class Downloads:
         or its size, CopyInterrupted when the transfer breaks or takes too long; while reading, too.
         """
         end = self._clock() + self._bounds.seconds
-        reply = self._reply(self._target(url))
-        try:
-            yield _in_chunks(self._body(reply, _length(reply, self._bounds.max_bytes), end))
-        finally:
-            reply.close()
+        with addresses.bounded(self._bounds.seconds) as limit:
+            reply = self._reply(self._target(url), limit)
+            try:
+                length = _length(reply, self._bounds.max_bytes)
+                yield _in_chunks(self._body(reply, length, end, limit))
+            finally:
+                reply.close()
 
     def _target(self, url: str) -> httpx.URL:
         """`url`, when it is on the list."""
@@ -69,27 +71,35 @@ class Downloads:
             raise SourceNotAllowed(f"{origin} is not on the list of clip sources", code="source")
         return target
 
-    def _reply(self, target: httpx.URL) -> httpx.Response:
+    def _reply(self, target: httpx.URL, limit: Limit) -> httpx.Response:
         """The head of the answer, from the first address that takes the connection."""
         found = self._addresses(target.host, target.port or addresses.PORTS[target.scheme])
         seconds = min(READ_SECONDS, self._bounds.seconds)
         timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
         try:
-            return addresses.sent(self._http, "GET", target, found, timeout=timeout)
+            return addresses.sent(self._http, "GET", target, found, limit, timeout=timeout)
         except httpx.HTTPError as broken:
+            if limit.is_over:
+                raise self._too_slow() from broken
             raise CopyInterrupted(f"the clip's host: {type(broken).__name__}") from broken
 
     def _addresses(self, host: str, port: int) -> list[str]:
         if addresses.is_literal(host):
             return [host]  # on the list as it stands: somebody meant exactly this address
         try:
-            return addresses.public(host, port, self._resolver)
+            seconds = min(addresses.LOOK_UP_SECONDS, self._bounds.seconds)
+            return addresses.public(host, port, self._resolver, seconds)
         except LookupError as problem:
             raise CopyInterrupted(str(problem)) from problem
         except ValueError as problem:
             raise SourceNotAllowed(str(problem), code="source") from problem
 
-    def _body(self, reply: httpx.Response, length: int | None, end: float) -> Iterator[bytes]:
+    def _too_slow(self) -> CopyInterrupted:
+        return CopyInterrupted(f"the copy took longer than {self._bounds.seconds} s")
+
+    def _body(
+        self, reply: httpx.Response, length: int | None, end: float, limit: Limit
+    ) -> Iterator[bytes]:
         """The body as the network hands it over, so that a trickle meets the clock."""
         received = 0
         try:
@@ -98,12 +108,17 @@ class Downloads:
                 if received > self._bounds.max_bytes:
                     raise NotAClip(f"the file is larger than {self._bounds.max_bytes} bytes")
                 if self._clock() > end:
-                    raise CopyInterrupted(f"the copy took longer than {self._bounds.seconds} s")
+                    raise self._too_slow()
                 yield piece
         except httpx.HTTPError as problem:
+            if limit.is_over:
+                raise self._too_slow() from problem
             raise CopyInterrupted(
                 f"the transfer broke after {received} bytes: {type(problem).__name__}"
             ) from problem
+        # A body without a length ends with its connection, which may be us who hung up.
+        if limit.is_over:
+            raise self._too_slow()
         if length is not None and received != length:
             raise CopyInterrupted(f"{received} of {length} bytes came")
 

@@ -33,6 +33,7 @@ VideoConductorError
 ├── RenderCancelled         somebody cancelled the wait
 ├── CopyInterrupted         the transfer of a finished clip broke: the whole copy is retried
 ├── UrlExpired              the clip's url no longer works: poll for a fresh one
+├── NothingDelivered        the provider has delivered nothing to the place it was given
 ├── NoFrame                 no picture can be had of a clip or an image
 ├── FilmNotFound            no film, or no run of it, has this id
 └── RenderFailed            final
@@ -43,6 +44,7 @@ VideoConductorError
     │   └── Unpriced        there is a cap, and a model without a price; nothing was sent
     ├── ModerationRejected  made, withheld, and usually billed
     ├── RenderExpired       the provider dropped the job
+    ├── NoUrl               made, and the provider says nowhere where it is
     ├── NotAClip            what was delivered is not a playable MP4
     ├── SourceNotAllowed    the clip's url points somewhere we do not fetch from
     ├── ClipConflict        another file stands where this clip belongs; both are kept
@@ -258,6 +260,10 @@ class UrlExpired(VideoConductorError):
     """The clip's url no longer works: poll for a fresh one."""
 
 
+class NothingDelivered(VideoConductorError):
+    """The provider has delivered nothing to the place it was given."""
+
+
 class NoFrame(VideoConductorError):
     """No picture can be had of a clip or an image."""
 
@@ -312,6 +318,10 @@ class ModerationRejected(RenderFailed):
 
 class RenderExpired(RenderFailed):
     """The provider dropped the job."""
+
+
+class NoUrl(RenderFailed):
+    """The clip was made, and the provider says nowhere where it is."""
 
 
 class NotAClip(RenderFailed):

@@ -35,6 +35,8 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 # Addresses that carry an IPv4 address inside, which may be a private one.
 _SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
+# Nobody's, though Python calls them global: relays of 6to4 (RFC 7526), documentation (RFC 9637).
+_NOBODYS = (ipaddress.ip_network("192.88.99.0/24"), ipaddress.ip_network("3fff::/20"))
 
 
 def origin(url: str) -> str:
@@ -114,6 +116,8 @@ def is_public_address(text: str) -> bool:
     except ValueError:
         return False
     if not address.is_global or address.is_multicast or address.is_reserved:
+        return False
+    if any(address in network for network in _NOBODYS):
         return False
     if isinstance(address, ipaddress.IPv4Address):
         return True

@@ -55,6 +55,16 @@ class RenderRetrial(Retrial):
     max_cost_usd: MaxCost | None = None
 
 
+class Treatment(Noun):
+    """How a page of the examination is mended, from `cursor` on.
+
+    Without `may_post` nothing is set going that might be paid for.
+    """
+
+    cursor: StrictStr | None = None
+    may_post: StrictBool = False
+
+
 class Remastering(Noun):
     """How a finished clip is to be remastered: made anew, or with `edit` edited from its file.
 
@@ -132,6 +142,11 @@ def retrial(text: str) -> Retrial:
 def render_retrial(text: str) -> RenderRetrial:
     """The RenderRetrial in a JSON text. Raises InvalidRequest."""
     return _read(RenderRetrial, text)
+
+
+def treatment(text: str) -> Treatment:
+    """The Treatment in a JSON text. Raises InvalidRequest."""
+    return _read(Treatment, text)
 
 
 def film_order(given: Mapping[str, Sequence[str]]) -> FilmOrder:

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from videoconductor.clip import Render
-from videoconductor.errors import KeyTaken, LibraryUnavailable
+from videoconductor.errors import KeyTaken, LibraryUnavailable, NotAClip, NothingDelivered
 from videoconductor.inputs import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
+CHUNK_BYTES = 256 * 1024
 PART_BYTES = 8 * 1024 * 1024
+MAX_CLIP_BYTES = 2 * 1024**3
 FRAMES_PREFIX = "generated/images"
 PICTURES_PREFIX = "generated/thumbnails"
 FILMS_PREFIX = "generated/films"
+INCOMING_PREFIX = "incoming/"
 INBOX_PREFIX = "inbox/"
 OUTBOX_PREFIX = "outbox/"
 INBOX_SUFFIX = ".json"
 MAX_KEY_BYTES = 1024
+# What arrives there for a clip; the id is a render's, which has no slash in it.
+_WITNESS = re.compile(r"incoming/([^/]+)/([1-9][0-9]{0,5})\.mp4", re.ASCII)
 _ALREADY_THERE = frozenset({"PreconditionFailed", "412"})
 _ABSENT = frozenset({"NoSuchKey", "NotFound", "404"})
 _NO_SUCH_VERSION = _ABSENT | _ALREADY_THERE | {"NoSuchVersion", "MethodNotAllowed"}
@@ -33,18 +41,23 @@ _WRITTEN_MEANWHILE = _ABSENT | _ALREADY_THERE | {"ConditionalRequestConflict", "
 
 
 class Library:
-    """Clips, their sidecars and their frames. Nothing in it is ever overwritten."""
+    """Clips, their sidecars and their frames. Nothing in it is ever overwritten.
 
-    def __init__(self, bucket: str, s3: S3Client, prefix: str) -> None:
+    Under `incoming/` is what providers deliver: it stays untrusted, and goes after a time.
+    """
+
+    def __init__(
+        self, bucket: str, s3: S3Client, prefix: str, max_clip_bytes: int = MAX_CLIP_BYTES
+    ) -> None:
         self._bucket = bucket
         self._s3 = s3
         self._prefix = prefix.strip("/")
+        self._max_clip_bytes = max_clip_bytes
 
     def clip_key(self, render: Render) -> str:
         """Where a render's MP4 goes: each attempt has a place of its own, from the second on."""
         folder = f"{render.pipeline_request_id}/{render.clip_id}/{render.plan.quality_mode}"
-        number = render.attempt.number if render.attempt else 1
-        suffix = f"-{number}" if number > 1 else ""
+        suffix = f"-{render.clip_number}" if render.clip_number > 1 else ""
         return f"{self._prefix}/{folder}/{render.render_id}{suffix}.mp4"
 
     def sidecar_key(self, render: Render) -> str:
@@ -64,15 +77,14 @@ class Library:
             self._put(key, content, media_type)
         return key
 
-    def still_key(self, render: Render, media_type: str) -> str:
-        """Where the still of a render's newest attempt at one goes."""
-        number = render.still_attempts[-1].number if render.still_attempts else 1
+    def still_key(self, render: Render, media_type: str, number: int) -> str:
+        """Where the still of a render's attempt at one goes."""
         folder = f"{FRAMES_PREFIX}/{render.pipeline_request_id}/{render.clip_id}"
         return f"{folder}/{render.render_id}-still-{number}.{IMAGE_SUFFIXES[media_type]}"
 
-    def put_still(self, render: Render, media_type: str, content: bytes) -> str:
-        """Keep a still that was made for a render and return its key."""
-        key = self.still_key(render, media_type)
+    def put_still(self, render: Render, media_type: str, content: bytes, number: int) -> str:
+        """Keep the still of a render's attempt at one and return its key."""
+        key = self.still_key(render, media_type, number)
         with suppress(KeyTaken):
             self._put(key, content, media_type)
         return key
@@ -101,6 +113,51 @@ class Library:
             self._s3.put_object(
                 Bucket=self._bucket, Key=key, Body=content, ContentType="application/json"
             )
+
+    def witness_key(self, render_id: str, number: int) -> str:
+        """Where the provider is to deliver the clip of a render's attempt."""
+        return f"{INCOMING_PREFIX}{render_id}/{number}.mp4"
+
+    def still_witness_key(self, render_id: str, number: int) -> str:
+        """The same for a still. Of what type it is, its bytes show."""
+        return f"{INCOMING_PREFIX}{render_id}/still-{number}"
+
+    def witnessed(self, bucket: str, key: str) -> tuple[str, int] | None:
+        """The render and the attempt that an object would be the witness of; None for any other."""
+        found = _WITNESS.fullmatch(key) if bucket == self._bucket else None
+        return found and (found[1], int(found[2]))
+
+    def witnesses(self, limit: int) -> list[tuple[str, tuple[str, int] | None]]:
+        """Up to `limit` keys under `incoming/`, each with what it would be the witness of."""
+        with _unavailable("ListObjectsV2"):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=INCOMING_PREFIX, PaginationConfig={"MaxItems": limit}
+            )
+            keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
+        return [(key, self.witnessed(self._bucket, key)) for key in keys]
+
+    @contextmanager
+    def delivered(self, key: str, max_bytes: int | None = None) -> Iterator[Iterator[bytes]]:
+        """The bytes of a file that a provider delivered, in chunks.
+
+        Raises NothingDelivered when none is there, NotAClip for one that is larger than a clip may
+        be, or than `max_bytes`.
+        """
+        bound = self._max_clip_bytes if max_bytes is None else max_bytes
+        with _unavailable("GetObject"):
+            try:
+                found = self._s3.get_object(Bucket=self._bucket, Key=key)
+            except ClientError as problem:
+                if _code(problem) in _ABSENT:
+                    raise NothingDelivered(key) from problem
+                raise
+        body = found["Body"]
+        try:
+            if found["ContentLength"] > bound:
+                raise NotAClip(f"the file is larger than {bound} bytes")
+            yield _read(body)
+        finally:
+            body.close()
 
     def is_inbox(self, bucket: str, key: str) -> bool:
         """Whether an object is a file in this library's inbox."""
@@ -206,17 +263,68 @@ class Library:
                 raise
         return True
 
+    def size(self, key: str) -> int | None:
+        """How many bytes the object under `key` has; None where there is none."""
+        with _unavailable("HeadObject"):
+            try:
+                return int(self._s3.head_object(Bucket=self._bucket, Key=key)["ContentLength"])
+            except ClientError as problem:
+                if _code(problem) in _ABSENT:
+                    return None
+                raise
+
+    def clips(
+        self, limit: int, after: str | None = None
+    ) -> tuple[list[tuple[str, datetime]], str | None]:
+        """Keys where clips and sidecars are and when each was written, `limit` at most, in the
+        order of keys; and the key after which to go on, None at the end.
+        """
+        return self._keys(f"{self._prefix}/", limit, after)
+
+    def deliveries(
+        self, limit: int, after: str | None = None
+    ) -> tuple[list[tuple[str, datetime]], str | None]:
+        """The same of what providers delivered."""
+        return self._keys(INCOMING_PREFIX, limit, after)
+
+    def has_conflict(self, key: str) -> bool:
+        """Whether another clip came for the key of this one, and is kept beside it."""
+        found, _ = self._keys(key.removesuffix("mp4"), 1000, None)
+        return any(name.endswith(".mp4") and name != key for name, _ in found)
+
+    def _keys(
+        self, prefix: str, limit: int, after: str | None
+    ) -> tuple[list[tuple[str, datetime]], str | None]:
+        more: Any = {} if after is None else {"StartAfter": after}
+        with _unavailable("ListObjectsV2"):
+            found = self._s3.list_objects_v2(
+                Bucket=self._bucket, Prefix=prefix, MaxKeys=limit, **more
+            )
+        listed = [(one["Key"], one["LastModified"]) for one in found.get("Contents", ())]
+        return listed, listed[-1][0] if listed and found.get("IsTruncated") else None
+
     def read(self, key: str) -> Iterator[bytes]:
         """The bytes of an object, in chunks."""
         with _unavailable("GetObject"):
             body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
-            yield from body.iter_chunks(256 * 1024)
+        yield from _read(body)
 
     def presigned_url(self, key: str, seconds: int) -> str:
         """A url that lets anybody who has it read `key` for so many seconds: a secret."""
         return self._s3.generate_presigned_url(
             "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=seconds
         )
+
+    def upload_url(self, key: str, seconds: int) -> str:
+        """A url that lets anybody who has it put a file at `key`: a secret.
+
+        It is good for so many seconds, but no longer than the credentials it is signed with. The
+        uploader may send any Content-Type: none is signed. Raises LibraryUnavailable.
+        """
+        with _unavailable("presign"):  # where the credentials are not to be had
+            return self._s3.generate_presigned_url(
+                "put_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=seconds
+            )
 
     def uri(self, key: str) -> str:
         """`s3://bucket/key`."""
@@ -265,6 +373,11 @@ class Library:
         # What cannot be abandoned now, the bucket's lifecycle rule removes after a day.
         with suppress(BotoCoreError, ClientError):
             self._s3.abort_multipart_upload(**upload)
+
+
+def _read(body: StreamingBody) -> Iterator[bytes]:
+    with _unavailable("GetObject"):
+        yield from body.iter_chunks(CHUNK_BYTES)
 
 
 def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from videoconductor.clip import FilmRun, Render
-from videoconductor.errors import MachineUnavailable
+from videoconductor.errors import InvalidRequest, MachineUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+
+
+_WRONG_TOKEN = frozenset({"InvalidToken", "ValidationException"})
+
+
+class Running(NamedTuple):
+    """An execution that is under way."""
+
+    name: str
+    arn: str
+    started: datetime
 
 
 class Machine:
@@ -53,6 +65,30 @@ class Machine:
         """The same of render_film."""
         return self._running(self._film_arn, limit)
 
+    def page(self, limit: int, token: str | None = None) -> tuple[list[Running], str | None]:
+        """Executions of render_clip that are under way, a page of them, and the next one's token.
+
+        Raises MachineUnavailable, InvalidRequest for a token that is none or has expired.
+        """
+        return self._page(self._arn, limit, token)
+
+    def film_page(self, limit: int, token: str | None = None) -> tuple[list[Running], str | None]:
+        """The same of render_film."""
+        return self._page(self._film_arn, limit, token)
+
+    def input(self, arn: str) -> dict[str, Any]:
+        """What an execution was started with; nothing if it is gone. Raises MachineUnavailable."""
+        try:
+            found = self._client.describe_execution(executionArn=arn)
+        except ClientError as problem:
+            if problem.response.get("Error", {}).get("Code") == "ExecutionDoesNotExist":
+                return {}
+            raise _unavailable(problem) from problem
+        except BotoCoreError as problem:
+            raise _unavailable(problem) from problem
+        read = json.loads(found.get("input") or "{}")
+        return read if isinstance(read, dict) else {}
+
     def is_running(self, render: Render) -> bool:
         """Whether the render's execution is under way. Raises MachineUnavailable."""
         return self._is_running(self._arn, execution_name(render))
@@ -71,6 +107,28 @@ class Machine:
             return frozenset(found["name"] for page in pages for found in page["executions"])
         except (BotoCoreError, ClientError) as problem:
             raise _unavailable(problem) from problem
+
+    def _page(
+        self, machine: str, limit: int, token: str | None
+    ) -> tuple[list[Running], str | None]:
+        more: Any = {} if token is None else {"nextToken": token}
+        try:
+            found = self._client.list_executions(
+                stateMachineArn=machine, statusFilter="RUNNING", maxResults=limit, **more
+            )
+        except ClientError as problem:
+            code = problem.response.get("Error", {}).get("Code")
+            if token is not None and code in _WRONG_TOKEN:
+                words = "is not the nextCursor of a page, or has expired: begin anew"
+                raise InvalidRequest.of("cursor", None, words) from problem
+            raise _unavailable(problem) from problem
+        except BotoCoreError as problem:
+            raise _unavailable(problem) from problem
+        listed = [
+            Running(one["name"], one["executionArn"], one["startDate"])
+            for one in found["executions"]
+        ]
+        return listed, found.get("nextToken")
 
     def _is_running(self, machine: str, name: str) -> bool:
         arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"

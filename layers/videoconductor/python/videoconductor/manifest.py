@@ -30,9 +30,10 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
 
 from videoconductor import budgets, ledger
 from videoconductor.budgets import Caps, Making, Room, Terms
@@ -75,6 +76,21 @@ _SIEVED_ROWS = 250
 _BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)  # no render is older
 
 Item = dict[str, Any]
+
+
+class Row(NamedTuple):
+    """A render, a run or a manifest entry as it is on record; None where it cannot be read."""
+
+    pk: str
+    sk: str
+    holds: Render | FilmRun | ManifestEntry | None
+
+
+class Entered(NamedTuple):
+    """Whether a clip is among its entry's versions, and the order of what is entered."""
+
+    is_version: bool
+    entry_order: str | None
 
 
 class Manifest:
@@ -209,6 +225,26 @@ class Manifest:
                 Limit=limit,
             )
         return list(answer["Items"]), "LastEvaluatedKey" not in answer
+
+    def recent(self, since: datetime, limit: int) -> list[Render]:
+        """Up to `limit` renders that were asked for since then, newest first. What cannot be read
+        is left out.
+        """
+        month, floor = _first_of(self._clock()), position_of(since)
+        found: list[Item] = []
+        below = None
+        for _ in range(_MOST_READS):
+            listed, is_all = self._listed(_month("RENDERS", month), limit - len(found), below)
+            found += listed
+            below = listed[-1]["renderOrder"]["S"] if listed else below
+            if len(found) >= limit or (below is not None and below < floor):
+                break
+            if is_all:
+                month, below = _first_of(month - timedelta(days=1)), None
+                if month < _first_of(since):
+                    break
+        read = (_row(item).holds for item in found)
+        return [one for one in read if isinstance(one, Render) and one.order >= floor]
 
     def open_renders(self, limit: int) -> list[str]:
         """Ids of up to `limit` renders that are open, oldest first."""
@@ -417,6 +453,84 @@ class Manifest:
             else:
                 raise ManifestUnavailable("DynamoDB BatchGetItem: keys left over")
         return found
+
+    def rows(
+        self, limit: int, after: tuple[str, str] | None = None
+    ) -> tuple[list[Row], tuple[str, str] | None]:
+        """The renders, runs and entries among the next `limit` items of the whole table, in no
+        order that means anything; and after which item to go on, None at the end.
+        """
+        more: Item = {}
+        if after is not None:
+            more["ExclusiveStartKey"] = {"pk": {"S": after[0]}, "sk": {"S": after[1]}}
+        with _unavailable("Scan"):
+            answer = self._dynamodb.scan(
+                TableName=self._table,
+                ConsistentRead=True,
+                Limit=limit,
+                FilterExpression="sk = :render OR begins_with(sk, :run) OR begins_with(sk, :entry)",
+                ExpressionAttributeValues={
+                    ":render": {"S": "RENDER"},
+                    ":run": {"S": "RUN#"},
+                    ":entry": {"S": "ENTRY#"},
+                },
+                **more,
+            )
+        last = answer.get("LastEvaluatedKey")
+        following = None if last is None else (last["pk"]["S"], last["sk"]["S"])
+        return [_row(item) for item in answer["Items"]], following
+
+    def entered(self, renders: Collection[Render]) -> dict[str, Entered]:
+        """How finished renders stand in the manifest, by their ids."""
+        places = {
+            render.render_id: (
+                f"FILM#{render.pipeline_request_id}",
+                f"VERSION#{render.entry_id}#{render.clip_order}",
+                f"ENTRY#{render.entry_id}",
+            )
+            for render in renders
+        }
+        wanted = {(pk, sk) for pk, *names in places.values() for sk in names}
+        found = {
+            (item["pk"]["S"], item["sk"]["S"]): item["renderOrder"]["S"]
+            for item in self._batch(wanted, "pk, sk, renderOrder")
+        }
+        return {
+            name: Entered((pk, version) in found, found.get((pk, entry)))
+            for name, (pk, version, entry) in places.items()
+        }
+
+    def known(self, render_ids: Collection[str]) -> set[str]:
+        """Those of these renders that are on record."""
+        wanted = {(f"RENDER#{render_id}", "RENDER") for render_id in render_ids}
+        found = self._batch(wanted, "pk")
+        return {item["pk"]["S"].removeprefix("RENDER#") for item in found}
+
+    def _batch(self, wanted: Collection[tuple[str, str]], attributes: str) -> Iterator[Item]:
+        """These attributes of the items under these keys, of those that are there."""
+        names = sorted(wanted)
+        for start in range(0, len(names), _BATCH):
+            keys: list[Item] = [
+                {"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in names[start : start + _BATCH]
+            ]
+            for _ in range(_WRITE_ROUNDS):
+                with _unavailable("BatchGetItem"):
+                    answer = self._dynamodb.batch_get_item(
+                        RequestItems={
+                            self._table: {
+                                "Keys": keys,
+                                "ConsistentRead": True,
+                                "ProjectionExpression": attributes,
+                            }
+                        }
+                    )
+                yield from answer["Responses"].get(self._table, ())
+                left = answer["UnprocessedKeys"].get(self._table)
+                if left is None:
+                    break
+                keys = list(left["Keys"])
+            else:
+                raise ManifestUnavailable("DynamoDB BatchGetItem: keys left over")
 
     def entries(self, pipeline_request_id: str) -> list[ManifestEntry]:
         """The entries of a film, by clip id and mode."""
@@ -752,6 +866,23 @@ def _year_before(month: datetime) -> datetime:
 
 def _run(item: Any) -> FilmRun:
     return FilmRun.model_validate_json(item["document"]["S"])
+
+
+def _row(item: Any) -> Row:
+    pk, sk = item["pk"]["S"], item["sk"]["S"]
+    read: Callable[[Item], Render | FilmRun | ManifestEntry] = _entry
+    if sk == "RENDER":
+        read = _render
+    elif sk.startswith("RUN#"):
+        read = _run
+    try:
+        return Row(pk, sk, read(item))
+    except (KeyError, ValidationError):
+        return Row(pk, sk, None)
+
+
+def _entry(item: Item) -> ManifestEntry:
+    return ManifestEntry.model_validate_json(item["document"]["S"])
 
 
 def _month(kind: str, moment: datetime) -> str:

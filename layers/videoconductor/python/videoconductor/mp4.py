@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -133,9 +134,12 @@ class Mp4Inspector:
     def _has_media_of(self, track: _Track) -> bool:
         if not track.samples:
             return True
-        return track.offsets is not None and all(
-            any(offset in media for media in self._media) for offset in track.offsets
-        )
+        return track.offsets is not None and all(map(self._is_in_media, track.offsets))
+
+    def _is_in_media(self, offset: int) -> bool:
+        # In the order of the file, and none within another: of very many, one is looked at.
+        before = bisect_right(self._media, offset, key=lambda media: media.start)
+        return before > 0 and offset in self._media[before - 1]
 
     def _take_header(self, view: memoryview) -> memoryview:
         wanted = 16 if self._header[:4] == b"\x00\x00\x00\x01" else 8

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], datetime]
 Change = Callable[[Render], Render]
+# The url under which the provider may deliver to a key of the library: a secret. None where it is
+# to deliver nothing, or cannot.
+Witness = Callable[[str], str | None]
 # The fields of a render that hold attempts.
 Purpose = Literal["attempts", "still_attempts"]
 PURPOSES: tuple[Purpose, ...] = ("still_attempts", "attempts")
@@ -48,6 +51,12 @@ def attempts(record: Render, purpose: Purpose) -> tuple[Attempt, ...]:
 def newest(record: Render, purpose: Purpose) -> Attempt | None:
     """The newest permit for this purpose, if one was ever taken."""
     return attempts(record, purpose)[-1] if attempts(record, purpose) else None
+
+
+def next_number(record: Render, purpose: Purpose) -> int:
+    """The number of the permit that would be taken next."""
+    found = newest(record, purpose)
+    return found.number + 1 if found else 1
 
 
 def of_job(record: Render) -> Attempt | None:
@@ -83,25 +92,35 @@ def lease_left(attempt: Attempt, now: datetime) -> int:
     return math.ceil(left) + 1 if left > 0 else 0
 
 
-def take(manifest: Manifest, record: Render, purpose: Purpose, lease: int, clock: Clock) -> Render:
+def take(
+    manifest: Manifest,
+    record: Render,
+    purpose: Purpose,
+    lease: int,
+    clock: Clock,
+    *,
+    has_witness: bool = False,
+) -> Render:
     """Put the intention to POST on record, and reserve what the POST may cost, in one write.
 
-    RecordChanged means that somebody else took it, or changed the caps; StillInTheMaking that
-    another render is at the same still, or has it already. Raises a BudgetExceeded, on record,
-    where a cap has no room for it or the kill switch is set.
+    `has_witness` when the POST names a place for the provider to deliver to. RecordChanged means
+    that somebody else took it, or changed the caps; StillInTheMaking that another render is at the
+    same still, or has it already. Raises a BudgetExceeded, on record, where a cap has no room for
+    it or the kill switch is set.
     """
     now = clock()
     until = now + timedelta(seconds=lease)
     before = attempts(record, purpose)
     amount = budgets.price(record.plan, "still" if purpose == "still_attempts" else "clip")
     permit = Attempt(
-        number=before[-1].number + 1 if before else 1,
+        number=next_number(record, purpose),
         permitted_at=now,
         lease_until=until,
         outcome="submitting",
         reserved_ticks=amount or 0,
         run_id=record.run_id if record.run_limit_usd is not None else None,
         caller=record.set_going_by,
+        witness="sent" if has_witness else None,
     )
     status: Status | None = "framing" if purpose == "still_attempts" else None
     changed: dict[str, Any] = {purpose: (*before, permit)}
@@ -320,6 +339,19 @@ def marked_unknown(latest: Render, now: datetime, words: str) -> Render:
         failure=latest.failure if is_settled else Failure(error="SubmitUnknown", message=words),
         wait_seconds=0,
     )
+
+
+def others_settled(latest: Render, number: int) -> Render:
+    """With its clip there, nobody will ask after the render's other jobs: the provider bills them.
+
+    Attempt `number` is the one that the clip is of.
+    """
+    others = [a for a in latest.attempts if a.held_ticks and a.outcome == "accepted"]
+    for other in others:
+        if other.number != number:
+            costing = with_attempt(latest, "attempts", other.number, **other.costing(None))
+            latest = latest.model_copy(update=costing)
+    return latest
 
 
 def while_same(record: Render, change: Change) -> Change:

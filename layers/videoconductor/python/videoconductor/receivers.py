@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
 from videoconductor import addresses, inputs
-from videoconductor.addresses import Resolver
+from videoconductor.addresses import Limit, Resolver
 from videoconductor.errors import ReceiverUnavailable
 
-SECONDS = 10.0  # for all of it but the look-up of the name
+SECONDS = 10.0  # for all of it
 CONNECT_SECONDS = 3.0
 MAX_TRIED = 2  # addresses of a receiver
-CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
 
 
 @dataclass(frozen=True)
@@ -51,31 +46,41 @@ class Receivers:
         Raises ReceiverUnavailable, in words that hold no url, when there is no answer, or the url
         does not lead to where we may send.
         """
-        try:
-            inputs.callback_url(url, loopback=self._loopback)
-            _, target = addresses.parsed(url)
-            found = self._addresses(target)
-        except LookupError:
-            raise ReceiverUnavailable("its host cannot be looked up") from None
-        except ValueError:
-            raise ReceiverUnavailable("it does not lead to a public address") from None
-        timeout = httpx.Timeout(self._seconds, connect=min(CONNECT_SECONDS, self._seconds))
-        with _bounded(self._seconds) as (watch, is_over):
+        with addresses.bounded(self._seconds) as limit:
             try:
-                reply = addresses.sent(
-                    self._http,
-                    "POST",
-                    target,
-                    found,
-                    timeout=timeout,
-                    content=content,
-                    headers=headers,
-                    extensions={"trace": watch},
-                )
-            except httpx.HTTPError as problem:
-                is_slow = is_over() or isinstance(problem, httpx.TimeoutException)
-                words = f"no answer within {self._seconds:g} s" if is_slow else _word(problem)
-                raise ReceiverUnavailable(words) from None
+                inputs.callback_url(url, loopback=self._loopback)
+                _, target = addresses.parsed(url)
+                found = self._addresses(target)
+            except LookupError:
+                raise ReceiverUnavailable("its host cannot be looked up") from None
+            except ValueError:
+                raise ReceiverUnavailable("it does not lead to a public address") from None
+            return self._posted(target, found, headers, content, limit)
+
+    def _posted(
+        self,
+        target: httpx.URL,
+        found: list[str],
+        headers: Mapping[str, str],
+        content: bytes,
+        limit: Limit,
+    ) -> Answer:
+        timeout = httpx.Timeout(self._seconds, connect=min(CONNECT_SECONDS, self._seconds))
+        try:
+            reply = addresses.sent(
+                self._http,
+                "POST",
+                target,
+                found,
+                limit,
+                timeout=timeout,
+                content=content,
+                headers=headers,
+            )
+        except httpx.HTTPError as problem:
+            is_slow = limit.is_over or isinstance(problem, httpx.TimeoutException)
+            words = f"no answer within {self._seconds:g} s" if is_slow else _word(problem)
+            raise ReceiverUnavailable(words) from None
         reply.close()
         return Answer(reply.status_code, reply.headers.get("retry-after"))
 
@@ -87,40 +92,9 @@ class Receivers:
         port = target.port or addresses.PORTS[target.scheme]
         # An address stands for itself, and is judged like one that a name leads to.
         known = self._resolver if not addresses.is_literal(host) else lambda name, _: [name]
-        return addresses.public(host, port, known)[:MAX_TRIED]
+        seconds = min(addresses.LOOK_UP_SECONDS, self._seconds)
+        return addresses.public(host, port, known, seconds)[:MAX_TRIED]
 
 
 def _word(problem: httpx.HTTPError) -> str:
     return type(problem).__name__
-
-
-@contextmanager
-def _bounded(seconds: float) -> Iterator[tuple[Callable[[str, Any], None], Callable[[], bool]]]:
-    """Hang up after so many seconds, however the other side spends them.
-
-    A client's time limits hold for each single read, of which a trickle needs any number. Yields
-    what the client tells of its connections, and whether the time is over.
-    """
-    opened: list[socket.socket] = []
-    is_over = threading.Event()
-
-    def hang_up() -> None:
-        is_over.set()  # first: the other thread notices at once that its connection is gone
-        for each in opened[-1:]:  # with TLS it has taken the plain one's place
-            with suppress(OSError):
-                socket.socket.shutdown(each, socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, hang_up)
-    timer.daemon = True
-
-    def watch(event: str, details: Any) -> None:
-        if event in CONNECTED:
-            opened.append(details["return_value"].get_extra_info("socket"))
-            if is_over.is_set():
-                hang_up()
-
-    timer.start()
-    try:
-        yield watch, is_over.is_set
-    finally:
-        timer.cancel()

@@ -10,6 +10,7 @@ from videoconductor import budgets, identity, inputs
 from videoconductor.clip import (
     Clip,
     FilmRun,
+    Frame,
     ManifestEntry,
     Render,
     RenderPlan,
@@ -39,7 +40,7 @@ def sidecar(record: Render, clip: Clip, uri: str) -> dict[str, Any]:
         "clipId": record.clip_id,
         "pipelineRequestId": record.pipeline_request_id,
         "prompt": plan.prompt,
-        "plan": plan.model_dump(mode="json", exclude_none=True),
+        "plan": _lasting(plan).model_dump(mode="json", exclude_none=True),
         "model": plan.model,
         "modelServed": delivery.model if delivery else None,
         "requestId": record.request_id,
@@ -58,6 +59,25 @@ def sidecar(record: Render, clip: Clip, uri: str) -> dict[str, Any]:
         "refCode": record.ref_code,
         "remasterFromRequestId": record.remaster_from_request_id,
     }
+
+
+def _lasting(plan: RenderPlan) -> RenderPlan:
+    """A plan as it is kept beside its clip: what opened the urls of its request is left out."""
+
+    def lasting(frame: Frame | None) -> Frame | None:
+        if frame is None or frame.url is None:
+            return frame
+        return frame.model_copy(update={"url": inputs.shown(frame.url)})
+
+    source = plan.source_video_url
+    return plan.model_copy(
+        update={
+            "image": lasting(plan.image),
+            "last_frame": lasting(plan.last_frame),
+            "references": tuple(map(lasting, plan.references)),
+            "source_video_url": None if source is None else inputs.shown(source),
+        }
+    )
 
 
 def entry(record: Render, clip: Clip, uri_of: Callable[[str], str], now: datetime) -> ManifestEntry:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from videoconductor import permits
-from videoconductor.clip import Attempt, Render
+from videoconductor.clip import Attempt, Delivery, Render
 from videoconductor.providers import Job
 
 # Ends from which a job has nothing more to give, though it was never reported as failed.
@@ -61,6 +61,21 @@ def resumed(latest: Render, now: datetime) -> Render:
     return latest.having(now, executions=latest.executions + 1)
 
 
+def delivered(latest: Render, number: int, now: datetime) -> Render:
+    """The render on its way into the library with what the witness of attempt `number` has.
+
+    In the same execution. What is known of the attempt, and of the job of another, stays as it is
+    until the clip is there.
+    """
+    return _cleared(latest).having(
+        now,
+        "rendered",
+        delivery=Delivery(attempt=number),
+        progress=100,
+        wait_seconds=1,
+    )
+
+
 def may_still_cost(render: Render) -> bool:
     """Whether the newest POST, or the one whose job is waited for, may yet have to be paid for.
 
@@ -106,8 +121,12 @@ def made_good(
 
 
 def _anew(latest: Render) -> Render:
+    return _cleared(latest).model_copy(update={"executions": latest.executions + 1})
+
+
+def _cleared(latest: Render) -> Render:
+    """The render without what its last execution came to."""
     cleared: dict[str, Any] = {
-        "executions": latest.executions + 1,
         "missing_since": None,
         "delivery": None,
         "copies": 0,

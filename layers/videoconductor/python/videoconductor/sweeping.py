@@ -1,20 +1,22 @@
 """The sweep: what lost its execution gets another, and what nobody was told of is announced.
 
 It goes by the table: in its index `open` is whatever is not at rest, or is and was not announced.
+Of the newest renders at rest it also looks whether the manifest has their clips, and whether xAI
+has delivered one that nobody could account for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from aws_lambda_powertools import Logger
 from pydantic import ValidationError
 
-from videoconductor import filming, revival, workflow
+from videoconductor import doctoring, filming, reconciling, recovering, revival, workflow
 from videoconductor.clip import SETTLED, FilmRun, Noun, Render
 from videoconductor.errors import FilmNotFound, RenderNotFound, VideoConductorError
 
@@ -24,11 +26,19 @@ if TYPE_CHECKING:
     from videoconductor.library import Library
     from videoconductor.machine import Machine
     from videoconductor.manifest import Manifest
+    from videoconductor.recovering import Recovery
+
+Help = Literal["resumed", "announced", "left"]
 
 # What one sweep does at most; the next one goes on.
 MAX_LOOKED_AT = 10_000
 MAX_MENDED = 200
+# Renders, oldest first, among which the one is looked for that has waited longest.
+MAX_AGED = 25
 MAX_SECONDS = 180.0
+# Renders that are looked at for what they lack, newest first, and for how long they are new.
+MAX_RECENT = 500
+RECENT = timedelta(days=1)
 # Something that dies each time is not brought back for ever: a person looks.
 MAX_EXECUTIONS = 100
 
@@ -48,25 +58,38 @@ class SweepOrder(Noun):
 class Swept(Noun):
     """Whom a sweep helped, by render id or `film/runId`.
 
-    `left` are those that it may not or no longer help, `missed` those it could not.
+    `entered` are those whose clips the manifest did not have, `recovered` those whose clips had
+    been delivered; `left` those that it may not or no longer help, `missed` those it could not.
+    `oldest_wait_seconds` is for how long the render has not moved that has waited longest.
     """
 
     resumed: tuple[str, ...] = ()
     announced: tuple[str, ...] = ()
+    entered: tuple[str, ...] = ()
+    recovered: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     missed: tuple[str, ...] = ()
+    oldest_wait_seconds: float = 0
 
 
 @dataclass
 class _Tally:
     resumed: list[str] = field(default_factory=list)
     announced: list[str] = field(default_factory=list)
+    entered: list[str] = field(default_factory=list)
+    recovered: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
 
     @property
     def mended(self) -> int:
-        return len(self.resumed) + len(self.announced) + len(self.missed)
+        helped = (self.resumed, self.announced, self.entered, self.recovered, self.missed)
+        return sum(map(len, helped))
+
+    def add(self, name: str, helped: Help | None) -> None:
+        """Take down what was done for somebody, if anything was."""
+        if helped is not None:
+            getattr(self, helped).append(name)
 
     @contextmanager
     def helping(self, name: str) -> Iterator[None]:
@@ -87,6 +110,7 @@ class Sweeper:
     library: Library
     events: Events
     watch: Watch
+    recovery: Recovery
     clock: Callable[[], datetime]
 
     def sweep(self, order: SweepOrder) -> Swept:
@@ -97,10 +121,12 @@ class Sweeper:
         MachineUnavailable when it cannot even look.
         """
         tally, began = _Tally(), self.clock()
-        films = _without_numbers(self.machine.films_running(MAX_LOOKED_AT))
-        clips = _without_numbers(self.machine.running(MAX_LOOKED_AT))
+        films = without_numbers(self.machine.films_running(MAX_LOOKED_AT))
+        clips = without_numbers(self.machine.running(MAX_LOOKED_AT))
         is_over = self._bound(tally, began)
-        for render_id in self.manifest.open_renders(MAX_LOOKED_AT):
+        under_way = self.manifest.open_renders(MAX_LOOKED_AT)
+        oldest = self._oldest_wait(under_way[:MAX_AGED])
+        for render_id in under_way:
             if render_id not in clips and not is_over():
                 with tally.helping(render_id):
                     self._help_render(render_id, films, order, tally)
@@ -109,16 +135,45 @@ class Sweeper:
             if name not in films and not is_over():
                 with tally.helping(f"{film}/{name}"):
                     self._help_run(film, run_order, order, tally)
+        self._reconcile(is_over, tally)
         return Swept(
             resumed=tuple(tally.resumed),
             announced=tuple(tally.announced),
+            entered=tuple(tally.entered),
+            recovered=tuple(tally.recovered),
             left=tuple(tally.left),
             missed=tuple(tally.missed),
+            oldest_wait_seconds=oldest,
         )
+
+    def _oldest_wait(self, render_ids: Iterable[str]) -> float:
+        """Seconds since the last move of that one of these renders that moved least recently."""
+        found = [0.0]
+        for render_id in render_ids:
+            with suppress(RenderNotFound, ValidationError):  # the sweep itself tells of the latter
+                record = self.manifest.read(render_id)
+                if record.status not in SETTLED:
+                    since = self.clock() - doctoring.last_moved(record)
+                    found.append(since.total_seconds())
+        return max(found)
 
     def _bound(self, tally: _Tally, began: datetime) -> Callable[[], bool]:
         end = began + timedelta(seconds=MAX_SECONDS)
         return lambda: tally.mended >= MAX_MENDED or self.clock() > end
+
+    def _reconcile(self, is_over: Callable[[], bool], tally: _Tally) -> None:
+        """Enter what was finished and is not in the manifest, take up what was delivered."""
+        found = self.manifest.recent(self.clock() - RECENT, MAX_RECENT)
+        for record in reconciling.unentered(found, self.manifest):
+            if not is_over():
+                with tally.helping(record.render_id):
+                    reconciling.enter(record, self.manifest, self.library, self.clock)
+                    tally.entered.append(record.render_id)
+        for record in found:
+            if recovering.finishing(record) and not is_over():
+                with tally.helping(record.render_id):
+                    if self.recovery.recover(record.render_id):
+                        tally.recovered.append(record.render_id)
 
     def _help_render(
         self, render_id: str, films: frozenset[str], order: SweepOrder, tally: _Tally
@@ -127,21 +182,34 @@ class Sweeper:
             record = self.manifest.read(render_id)
         except RenderNotFound:
             return
-        last = record.timeline[-1].at if record.timeline else record.created_at
         # The index lags a little behind.
+        if self.is_adrift(record, films, order):
+            tally.add(render_id, self.help_render(record, order))
+
+    def is_adrift(self, record: Render, films: frozenset[str], order: SweepOrder) -> bool:
+        """Whether a render is open and nobody works on it, or is going to.
+
+        `films` are the runs whose executions are under way: those mend their own clips.
+        """
+        last = doctoring.last_moved(record)
         if not record.is_open or self._is_young(last, order) or self.machine.is_running(record):
-            return
+            return False
+        if record.status in SETTLED:
+            return True
+        if _run_of(record) in films:
+            return False
+        # Its run is cancelled, and cancels it when it is summed up.
+        return doctoring.was_sent(record) or not self._is_called_off(record)
+
+    def help_render(self, record: Render, order: SweepOrder) -> Help | None:
+        """Announce a render that is adrift, or give it another execution, as far as that may be."""
         if record.status in SETTLED:
             workflow.announce(record, self.manifest, self.events, self.watch, self.clock)
-            tally.announced.append(render_id)
-        elif _run_of(record) in films:
-            return  # its film is under way, and mends it
-        elif record.executions >= MAX_EXECUTIONS or not (order.may_post or _was_sent(record)):
-            tally.left.append(render_id)
-        elif not _was_sent(record) and self._is_called_off(record):
-            return  # its run is cancelled, and cancels it when it is summed up
-        elif self._resumed(record):
-            tally.resumed.append(render_id)
+            return "announced"
+        may_resume = order.may_post or doctoring.was_sent(record)
+        if record.executions >= MAX_EXECUTIONS or not may_resume:
+            return "left"
+        return "resumed" if self._resumed(record) else None
 
     def _is_called_off(self, record: Render) -> bool:
         """Whether somebody cancelled the run that took a render up, which goes on to its end."""
@@ -173,17 +241,23 @@ class Sweeper:
             run = self.manifest.run_at(film, run_order)
         except FilmNotFound:
             return
-        name = f"{film}/{run.run_id}"
+        if self.is_run_adrift(run, order):
+            tally.add(f"{film}/{run.run_id}", self.help_run(run, order))
+
+    def is_run_adrift(self, run: FilmRun, order: SweepOrder) -> bool:
+        """Whether a run is open and nobody works on it."""
         last = run.ended_at or run.requested_at
-        if not run.is_open or self._is_young(last, order) or self.machine.is_film_running(run):
-            return
+        is_still = run.is_open and not self._is_young(last, order)
+        return is_still and not self.machine.is_film_running(run)
+
+    def help_run(self, run: FilmRun, order: SweepOrder) -> Help | None:
+        """Announce a run that is adrift, or give it another execution, as far as that may be."""
         if run.status != "running":
             filming.conclude(run, run.marker, self.manifest, self.library, self.events, self.clock)
-            tally.announced.append(name)
-        elif run.executions >= MAX_EXECUTIONS or not order.may_post:
-            tally.left.append(name)
-        elif self._run_resumed(run):
-            tally.resumed.append(name)
+            return "announced"
+        if run.executions >= MAX_EXECUTIONS or not order.may_post:
+            return "left"
+        return "resumed" if self._run_resumed(run) else None
 
     def _run_resumed(self, run: FilmRun) -> bool:
         def resumed(latest: FilmRun) -> FilmRun:
@@ -201,7 +275,7 @@ class Sweeper:
         return self.clock() - last < timedelta(seconds=order.grace_seconds)
 
 
-def _without_numbers(names: Iterable[str]) -> frozenset[str]:
+def without_numbers(names: Iterable[str]) -> frozenset[str]:
     """The ids of renders or runs, from the names of their executions."""
     return frozenset(name.rpartition("-")[0] for name in names)
 
@@ -209,8 +283,3 @@ def _without_numbers(names: Iterable[str]) -> frozenset[str]:
 def _run_of(render: Render) -> str:
     """The id of the run that took a render up last, if any did."""
     return (render.taken_up_by or "").rpartition("-")[0]
-
-
-def _was_sent(render: Render) -> bool:
-    """Whether a render waits for a job, or copies it: there is nothing left to be paid for."""
-    return render.status in {"rendering", "rendered"}

@@ -91,12 +91,14 @@ def errand(verb: Callable[[dict[str, Any]], Noun]) -> Handler:
 
 
 def _count_what(done: dict[str, Any]) -> None:
-    """One metric for an outcome, and one for each list of those that something was done for."""
+    """A metric for an outcome, for each list of those something was done for, for each time."""
     if isinstance(outcome := done.get("outcome"), str):
         count(outcome)
     for name, those in done.items():
         if isinstance(those, list) and those and isinstance(those[0], str):
             count(name, len(those))
+        elif name.endswith("Seconds"):
+            _count_in(MetricUnit.Seconds, name[0].upper() + name[1:], those)
 
 
 def _count_money(before: Render, after: Render) -> None:

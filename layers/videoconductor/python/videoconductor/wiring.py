@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from videoconductor.asking import Reception
     from videoconductor.books import Books
     from videoconductor.director import Director
+    from videoconductor.examining import Doctor
     from videoconductor.receivers import Receivers
+    from videoconductor.recovering import Recovery
     from videoconductor.spending import Standings
     from videoconductor.sweeping import Sweeper
     from videoconductor.tools import Catalog
@@ -55,6 +57,8 @@ TOKENS_SECONDS = 15
 CLIPS_A_SECOND = 1000  # that a function looks up at least
 # What a manifest opens beside clips: an entry that was taken in can name any key.
 OPENED = ("generated/images/", "generated/thumbnails/")
+# A render may take six hours from its POST, and what xAI delivers may come later than its word.
+WITNESS_SECONDS = 12 * 3600
 MAX_SIGNED_URL = 8192  # characters: a role's session token is part of a presigned url
 
 # A new provider is one file in providers/ and one row here.
@@ -81,6 +85,7 @@ class Settings(BaseModel):
     )
     input_origins: tuple[str, ...] = Field(default=(), alias="VIDEO_INPUT_ORIGINS")
     cors_origins: tuple[str, ...] = Field(default=(), alias="CORS_ORIGINS")
+    witness: bool = Field(default=False, alias="WITNESS")
     poll_timeout_ms: int = Field(
         default=900_000, ge=1000, le=21_600_000, alias="VIDEO_GEN_POLL_TIMEOUT_MS"
     )
@@ -106,6 +111,8 @@ class Settings(BaseModel):
         alias="QUOTE_ABOVE_USD",
     )
     webhook_queue_url: str = Field(default="", alias="WEBHOOK_QUEUE_URL")
+    dead_letters_url: str = Field(default="", alias="DEAD_LETTERS_URL")
+    webhook_dead_letters_url: str = Field(default="", alias="WEBHOOK_DEAD_LETTERS_URL")
     webhook_key_secret: str = Field(default="", alias="WEBHOOK_KEY_SECRET")
     callback_loopback: bool = Field(default=False, alias="CALLBACK_LOOPBACK")
     local_caller: str = Field(default="", alias="VIDEOCONDUCTOR_LOCAL_CALLER")
@@ -252,7 +259,8 @@ def treasurer() -> Treasurer:
 @cache
 def library() -> Library:
     """The bucket of clips."""
-    return Library(settings().bucket_name, _client("s3"), settings().storage_prefix)
+    chosen = settings()
+    return Library(chosen.bucket_name, _client("s3"), chosen.storage_prefix, chosen.max_clip_bytes)
 
 
 @cache
@@ -331,6 +339,28 @@ def is_readable(url: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def witness(key: str) -> str | None:
+    """The url under which the provider is to deliver to a key; None where it is not to, or cannot.
+
+    It dies with the credentials of the function's role, if that comes before WITNESS_SECONDS.
+    """
+    if not settings().witness:
+        return None
+    url = library().upload_url(key, WITNESS_SECONDS)
+    if is_readable(url):
+        return url
+    _say_that_nothing_can_be_delivered()
+    return None
+
+
+@cache
+def _say_that_nothing_can_be_delivered() -> None:
+    """Once a process: it is so for every POST of this stack."""
+    from videoconductor.task import logger
+
+    logger.warning("WITNESS has no effect: the provider cannot reach this stack's bucket")
 
 
 def painter() -> Painter:
@@ -430,8 +460,39 @@ def sweeper() -> Sweeper:
         library=library(),
         events=events(),
         watch=watch(),
+        recovery=recovery(),
         clock=now,
     )
+
+
+def doctor() -> Doctor:
+    """What goes through the stack, and mends it."""
+    from videoconductor.doctoring import Places
+    from videoconductor.examining import Doctor
+    from videoconductor.letters import DeadLetters
+
+    here = settings()
+    queues = here.dead_letters_url, here.webhook_dead_letters_url
+    return Doctor(
+        manifest=manifest(),
+        machine=machine(),
+        library=library(),
+        books=books(),
+        treasurer=treasurer(),
+        sweeper=sweeper(),
+        recovery=recovery(),
+        letters=DeadLetters(*queues, _client("sqs")),
+        places=Places(here.table_name, here.bucket_name, here.storage_prefix.strip("/")),
+        clock=now,
+        pause=pause,
+    )
+
+
+def recovery() -> Recovery:
+    """What takes up that which a provider has delivered."""
+    from videoconductor.recovering import Recovery
+
+    return Recovery(manifest=manifest(), library=library(), machine=machine(), clock=now)
 
 
 def presigned_url(key: str) -> str:
@@ -510,6 +571,7 @@ def forget() -> None:
     """Build everything anew at the next use: for tests that change the environment."""
     for cached in (
         settings,
+        _say_that_nothing_can_be_delivered,
         _secrets,
         quality_modes,
         models,

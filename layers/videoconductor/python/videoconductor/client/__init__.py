@@ -31,6 +31,7 @@ from videoconductor.client.results import (
     Budget,
     CostCheck,
     Costs,
+    Diagnosis,
     Document,
     Film,
     Manifest,
@@ -53,6 +54,7 @@ __all__ = [
     "ClientError",
     "CostCheck",
     "Costs",
+    "Diagnosis",
     "Film",
     "Manifest",
     "Plan",
@@ -394,6 +396,35 @@ class VideoConductor:
         chosen = query([("from", since), ("to", until)])
         return CostCheck(self._calls.call("GET", f"/v1/costs/check{chosen}"))
 
+    # ── Upkeep ───────────────────────────────────────────────────────────────────────────────────
+
+    def doctor(
+        self,
+        *,
+        repair: bool = False,
+        may_post: bool = False,
+        on_page: Callable[[Diagnosis], object] | None = None,
+    ) -> Diagnosis:
+        """What in the whole stack is not as it should be, page by page; `on_page` is called with
+        what is known so far.
+
+        With `repair` it is mended as far as that is safe, and with `may_post` what was not sent to
+        xAI yet is sent, and paid for; what might have been sent never is. Harmless at any time.
+        """
+        found, asked = Diagnosis.begun(), dict[str, Any]()
+        while True:
+            if repair:
+                content = {**asked, "mayPost": may_post}
+                page = self._calls.call("POST", "/v1/doctor", content, repeatable=True)
+            else:
+                page = self._calls.call("GET", f"/v1/doctor{query(asked.items())}")
+            found = found.plus(page)
+            if on_page is not None:
+                on_page(found)
+            if page["nextCursor"] is None:
+                return found
+            asked = {"cursor": page["nextCursor"]}
+
     # ── Films ────────────────────────────────────────────────────────────────────────────────────
 
     def plan_film(
@@ -707,7 +738,9 @@ def _script(script: Script) -> bytes:
     if isinstance(script, bytes):
         return script
     if isinstance(script, Mapping):
-        return json.dumps(script, ensure_ascii=False).encode()
+        from videoconductor.client.calls import octets
+
+        return octets(script)
     if isinstance(script, str) and script.lstrip().startswith("{"):
         return script.encode()
     return Path(script).expanduser().read_bytes()

@@ -97,7 +97,7 @@ class Calls:
     ) -> Document:
         """The JSON of a successful answer. Raises ApiError for any other, or none."""
         if isinstance(content, Mapping):
-            content = json.dumps(content, ensure_ascii=False).encode()
+            content = octets(content)
         headers = {"Content-Type": "application/json"} if content else {}
         headers |= {KEY: key} if key is not None else {}
         request = self._http.build_request(method, path, content=content, headers=headers)
@@ -121,6 +121,14 @@ class Calls:
                     return response
             self._sleep(pause)
         raise AssertionError
+
+
+def octets(document: Mapping[str, Any]) -> bytes:
+    """A document as JSON. What is no Unicode text is escaped, for the API to refuse in words."""
+    try:
+        return json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(document).encode()
 
 
 def who_signs(

@@ -517,6 +517,53 @@ class CostCheck(Answer):
         return "agrees" if self.agrees else f"{len(self.differences)} differences"
 
 
+@dataclass(frozen=True, repr=False)
+class Diagnosis(Answer):
+    """What is not as it should be, of all pages that were read; `document` has them as one."""
+
+    @classmethod
+    def begun(cls) -> Diagnosis:
+        """Before anything was looked at."""
+        none = {"renders": 0, "heldUsd": 0.0}
+        return cls({"healthy": True, "looked": {}, "findings": [], "decided": none})
+
+    def plus(self, page: Document) -> Diagnosis:
+        """This and a page more."""
+        looked, decided = self.looked, self.document["decided"]
+        findings = [*self.document["findings"], *page["findings"]]
+        return Diagnosis(
+            {
+                "healthy": all(one["repaired"] for one in findings),
+                "looked": {n: looked.get(n, 0) + count for n, count in page["looked"].items()},
+                "findings": findings,
+                "decided": {
+                    "renders": decided["renders"] + page["decided"]["renders"],
+                    "heldUsd": round(decided["heldUsd"] + page["decided"]["heldUsd"], 10),
+                },
+            }
+        )
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing is wrong that was not repaired just now."""
+        return bool(self.document["healthy"])
+
+    @property
+    def findings(self) -> tuple[Document, ...]:
+        """What is wrong, repaired or not: `kind`, `name`, `words`, `since`, `heldUsd`,
+        `commands`, `repaired`.
+        """
+        return tuple(self.document["findings"])
+
+    @property
+    def looked(self) -> Mapping[str, int]:
+        """How many of each were looked at."""
+        return dict(self.document["looked"])
+
+    def _described(self) -> str:
+        return "healthy" if self.is_healthy else f"{len(self.findings)} findings"
+
+
 def _spending(found: Any) -> Spending | None:
     return Spending(found) if isinstance(found, dict) else None
 

@@ -23,6 +23,7 @@ TAGS = {
     "films": "Films: scripts that become many clips",
     "planning": "What can be asked for, and what it costs",
     "money": "Caps, the kill switch, and what was spent",
+    "upkeep": "Whether everything is as it should be",
     "compatibility": "As clients of the existing system know it",
     "about": "The API itself",
 }

@@ -7,13 +7,14 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from videoconductor import planning, views
+from videoconductor import doctoring, planning, views
 from videoconductor.clip import (
     TICKS_PER_USD,
     Attempt,
     Clip,
     ClipRequest,
     Delivery,
+    Failure,
     FilmClip,
     FilmRun,
     Pictures,
@@ -106,6 +107,7 @@ class Examples:
             "RenderRetrial": _shown({"agreed": {"mayChargeTwice": True, "maxCostUsd": 1}}),
             "CapsChange": _shown({"some": {"caps": CAPS}}),
             "StopOrder": _shown({"why": {"reason": "the wrong script was sent"}}),
+            "Treatment": _shown({"first": {"mayPost": False}}),
             "ExistingManifest": _shown({"manifest": MANIFEST}),
         }
 
@@ -126,6 +128,7 @@ class Examples:
         return {
             "AcceptedRender": _shown({"accepted": views.accepted(render)}),
             "RenderDetail": _shown({"finished": views.detail(done, _presigned)}),
+            "Examination": _shown({"lost": _examined(render)}),
             "AcceptedFilm": _shown({"accepted": views.film_accepted(run, [_clip(render)])}),
             "FilmDetail": _shown(
                 {"running": views.film_detail(run, [_clip(render)], {RENDER_ID: render})}
@@ -202,6 +205,34 @@ def _finished(render: Render) -> Render:
             pictures=Pictures(poster_key=f"{FOLDER.format('thumbnails')}-poster-0d1b7c2f9e34.jpg"),
         )
     )
+
+
+def _examined(render: Render) -> Schema:
+    """A page with a render of which nobody knows whether xAI accepted it."""
+    ticks = int(render.plan.estimate.total_usd * TICKS_PER_USD)
+    attempt = Attempt(
+        number=1,
+        permitted_at=_at(1),
+        lease_until=_at(151),
+        outcome="unknown",
+        settled_at=_at(61),
+        reserved_ticks=ticks,
+    )
+    words = "no answer within 60 seconds"
+    lost = render.having(
+        _at(61),
+        "submit_unknown",
+        attempts=(attempt,),
+        failure=Failure(error="SubmitUnknown", message=words),
+    )
+    found = doctoring.unresolved(lost)
+    looked = dict.fromkeys(doctoring.LOOKED_AT, 0) | {"renders": 214, "runs": 9, "entries": 80}
+    return {
+        "looked": looked,
+        "findings": [found.model_dump(mode="json")] if found else [],
+        "decided": {"renders": 1, "heldUsd": 0.3},
+        "nextCursor": None,
+    }
 
 
 def _clip(render: Render) -> FilmClip:

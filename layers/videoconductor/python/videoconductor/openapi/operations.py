@@ -20,7 +20,7 @@ from videoconductor.waiting import MOST_SECONDS
 
 Schema = dict[str, Any]
 Security = Literal["sigv4", "token", "open"]
-Tag = Literal["clips", "films", "planning", "money", "compatibility", "about"]
+Tag = Literal["clips", "films", "planning", "money", "upkeep", "compatibility", "about"]
 
 MAX_MANIFEST_PAGE = 1000
 
@@ -277,7 +277,15 @@ def operations(modes: Iterable[str]) -> tuple[Operation, ...]:
 
     `modes` are the names that quality modes go by.
     """
-    return (*_clips(modes), *_films(), *_planning(), *_money(), *_compatibility(), *_about())
+    return (
+        *_clips(modes),
+        *_films(),
+        *_planning(),
+        *_money(),
+        *_upkeep(),
+        *_compatibility(),
+        *_about(),
+    )
 
 
 def _clips(modes: Iterable[str]) -> tuple[Operation, ...]:
@@ -647,6 +655,35 @@ def _money() -> tuple[Operation, ...]:
                 replace(FROM, about="The first day (UTC), with `to`"),
                 replace(TO, about="The last day (UTC), with `from`"),
             ),
+            problems=(400,),
+        ),
+    )
+
+
+def _upkeep() -> tuple[Operation, ...]:
+    return (
+        Operation(
+            "get",
+            "/v1/doctor",
+            "examine",
+            "What is not as it should be",
+            "upkeep",
+            answers.Examination,
+            about="Goes through the whole stack, page by page, and changes nothing. Work under way "
+            "is no finding.",
+            parameters=(CURSOR,),
+            problems=(400,),
+        ),
+        Operation(
+            "post",
+            "/v1/doctor",
+            "mend",
+            "Mend what a page of that finds",
+            "upkeep",
+            answers.Examination,
+            about="As the sweep does, so that nothing can be paid for twice. Without `mayPost` "
+            "nothing is set going that was not sent to xAI yet.",
+            body=Body(("Treatment",), "Which page, and how", required=False),
             problems=(400,),
         ),
     )

@@ -23,7 +23,7 @@ from videoconductor.clip import (
     ClipRequest,
 )
 from videoconductor.inputs import IMAGE_SUFFIXES, MAX_INLINE_IMAGE_BYTES
-from videoconductor.intake import Attachment, Remastering, RenderRetrial, Retrial
+from videoconductor.intake import Attachment, Remastering, RenderRetrial, Retrial, Treatment
 from videoconductor.models import Model, ModelCatalog
 from videoconductor.quality import QualityModes
 
@@ -38,6 +38,7 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     RenderRetrial,
     Retrial,
     StopOrder,
+    Treatment,
 )
 # A script's parts are told from a clip request's by this; the script itself has a name of its own.
 SCRIPT_PREFIX = "Script"
@@ -109,6 +110,7 @@ def schemas(
     found["NewCaps"]["minProperties"] = 1
     _say_more(found["NewCaps"], NEW_CAPS)
     _say_more(found["StopOrder"], STOP)
+    _say_more(found["Treatment"], TREATMENT)
     return dict(sorted(found.items()))
 
 
@@ -309,6 +311,13 @@ NEW_CAPS: dict[str, Schema] = {
 }
 STOP: dict[str, Schema] = {
     "reason": {**LABEL, "description": "Printable; told to whoever is refused meanwhile"}
+}
+TREATMENT: dict[str, Schema] = {
+    "cursor": {"description": "The nextCursor of the page before; the first if not given"},
+    "mayPost": {
+        "description": "Also sets going what was not sent to xAI yet, which is paid for then. A "
+        "POST that might have been sent is never repeated"
+    },
 }
 EXISTING: Schema = {
     "type": "object",

@@ -43,16 +43,19 @@ class MadeStill:
 class Provider(Protocol):
     """A video API."""
 
-    def start(self, plan: RenderPlan, frame_url: FrameUrl, trace: str) -> Job:
+    def start(
+        self, plan: RenderPlan, frame_url: FrameUrl, trace: str, upload_url: str | None = None
+    ) -> Job:
         """Send the one POST that costs money, and return the job's handle.
 
         `frame_url` gives the url under which a frame is handed over; `trace` names the attempt in
-        the provider's logs. Raises NotSent or RateLimited when nothing was accepted and it may be
-        sent again, RenderRefused when nothing was accepted and it may not, SubmitUnknown otherwise.
+        the provider's logs; `upload_url`, a secret, is where it is to PUT the clip besides. Raises
+        NotSent or RateLimited when nothing was accepted and it may be sent again, RenderRefused
+        when nothing was accepted and it may not, SubmitUnknown otherwise.
         """
         ...
 
-    def make_still(self, plan: RenderPlan, trace: str) -> MadeStill:
+    def make_still(self, plan: RenderPlan, trace: str, upload_url: str | None = None) -> MadeStill:
         """Send the one POST for the still of `plan.first_frame_prompt`, and return the image.
 
         Raises what `start` raises; a RenderFailed that is no RenderRefused may have been billed.
@@ -63,7 +66,8 @@ class Provider(Protocol):
         """Ask once how the job stands.
 
         Raises ProviderUnavailable (or KeyRefused, JobNotFound) when the answer says nothing about
-        the job, RenderFailed when it says that no clip will come.
+        the job, RenderFailed when it says that no clip will come, NoUrl when one was made and the
+        answer does not say where it is.
         """
         ...
 

@@ -23,12 +23,15 @@ from urllib.parse import quote
 
 import httpx
 
+from videoconductor import addresses
+from videoconductor.addresses import Limit
 from videoconductor.clip import RenderPlan
 from videoconductor.errors import (
     JobNotFound,
     KeyRefused,
     ModerationRejected,
     NotSent,
+    NoUrl,
     OutOfCredits,
     ProviderUnavailable,
     RateLimited,
@@ -71,27 +74,23 @@ _RATE = re.compile(r"too many requests|rate limit|requests per", re.IGNORECASE)
 _MODERATED = re.compile(r"moderat|content[ _-]policy|safety", re.IGNORECASE)
 _BAD_KEY = re.compile(r"api[ _-]?key", re.IGNORECASE)
 _QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
+# The same where the url is not spelt like one, as in JSON that escapes its slashes.
+_SIGNED = re.compile(
+    r"((?:Signature|Credential|Security-Token|AccessKeyId)(?:=|%3D))[^\s\"'<>&\\]+", re.IGNORECASE
+)
 _KEY = re.compile(r"[!-~]+", re.ASCII)
 # xAI's own SDK expects this before an image's base64, its API description does not.
 _DATA_URL = re.compile(r"data:image/[a-z+.-]+;base64,", re.ASCII)
 
 
 def client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """An HTTP client that does nothing by itself: no retry, redirect, proxy or kept connection.
-
-    A connection kept over a Lambda's freeze is often dead, and a POST that dies on it cannot be
-    told from one that was accepted.
-    """
-    return httpx.Client(
-        transport=transport
-        or httpx.HTTPTransport(retries=0, limits=httpx.Limits(max_keepalive_connections=0)),
-        follow_redirects=False,
-        trust_env=False,
-    )
+    """The HTTP client that goes to xAI."""
+    return addresses.client(transport)
 
 
-def body(plan: RenderPlan, frame_url: FrameUrl) -> dict[str, Any]:
+def body(plan: RenderPlan, frame_url: FrameUrl, upload_url: str | None = None) -> dict[str, Any]:
     """The JSON body of the POST for `plan`, without what the plan leaves open."""
+    output = upload_url and {"upload_url": upload_url}
     if plan.operation == "generate":
         fields: dict[str, Any] = {
             "model": plan.model,
@@ -102,6 +101,7 @@ def body(plan: RenderPlan, frame_url: FrameUrl) -> dict[str, Any]:
             "image": plan.image and {"url": frame_url(plan.image)},
             "last_frame": plan.last_frame and {"url": frame_url(plan.last_frame)},
             "reference_images": [{"url": frame_url(frame)} for frame in plan.references] or None,
+            "output": output,
         }
     else:
         fields = {
@@ -109,11 +109,12 @@ def body(plan: RenderPlan, frame_url: FrameUrl) -> dict[str, Any]:
             "prompt": plan.prompt,
             "video": {"url": plan.source_video_url},
             "duration": plan.duration,
+            "output": output,
         }
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def still_body(plan: RenderPlan) -> dict[str, Any]:
+def still_body(plan: RenderPlan, upload_url: str | None = None) -> dict[str, Any]:
     """The JSON body of the POST for a plan's still.
 
     The image is asked for in the answer itself: a url could expire before it is fetched, and
@@ -127,6 +128,7 @@ def still_body(plan: RenderPlan) -> dict[str, Any]:
         "resolution": plan.image_resolution,
         "quality": plan.image_quality,
         "response_format": "b64_json",
+        "output": upload_url and {"upload_urls": [upload_url]},
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -176,15 +178,17 @@ class Xai:
         self._clock = clock
         self._now = now
 
-    def start(self, plan: RenderPlan, frame_url: FrameUrl, trace: str) -> Job:
+    def start(
+        self, plan: RenderPlan, frame_url: FrameUrl, trace: str, upload_url: str | None = None
+    ) -> Job:
         """See Provider.start. A refused key is read anew, for whoever comes next."""
-        content = body(plan, frame_url)
+        content = body(plan, frame_url, upload_url)
         answer, mask = self._post(PATHS[plan.operation], content, trace, _JOB)
         return _started(answer, mask, self._now)
 
-    def make_still(self, plan: RenderPlan, trace: str) -> MadeStill:
+    def make_still(self, plan: RenderPlan, trace: str, upload_url: str | None = None) -> MadeStill:
         """See Provider.make_still."""
-        answer, mask = self._post(STILLS_PATH, still_body(plan), trace, _STILL)
+        answer, mask = self._post(STILLS_PATH, still_body(plan, upload_url), trace, _STILL)
         return _made(answer, mask, self._now)
 
     def _post(
@@ -205,8 +209,9 @@ class Xai:
             raise SubmitUnknown(
                 f"xAI may have accepted the job: {type(problem).__name__} after sending"
             ) from problem
-        if _speaks_of_key(answer):
-            self._renew_key()
+        if _speaks_of_key(answer) and self._renewed_key() not in {None, key}:
+            # It was rotated: nothing was accepted, and the next POST goes with the new one.
+            raise NotSent("xAI refused a key that has been replaced meanwhile")
         return answer, _Mask(key)
 
     def poll(self, job: Job) -> Pending | Ready:
@@ -220,7 +225,7 @@ class Xai:
         try:
             return _polled(answer, _Mask(key))
         except KeyRefused:
-            self._renew_key()
+            self._renewed_key()
             raise
 
     def attach(self, request_id: str) -> Job:
@@ -235,10 +240,11 @@ class Xai:
                 return key
         raise KeyRefused("the xAI API key is not set, or malformed")
 
-    def _renew_key(self) -> None:
+    def _renewed_key(self) -> str | None:
         # Whatever comes of it, the answer that made us ask is what counts now.
         with suppress(ProviderUnavailable):
-            self._api_key(True)
+            return self._api_key(True)
+        return None
 
     def _call(
         self,
@@ -253,34 +259,41 @@ class Xai:
         if trace is not None:
             headers["x-client-request-id"] = trace
         end = self._clock() + bounds.seconds
-        with self._http.stream(
-            method,
-            f"{self._base_url}/{path}",
-            json=content,
-            headers=headers,
-            timeout=bounds.timeout,
-        ) as reply:
-            came, broken = self._read(reply, end, bounds.max_bytes)
+        with (
+            addresses.bounded(bounds.seconds) as limit,
+            self._http.stream(
+                method,
+                f"{self._base_url}/{path}",
+                json=content,
+                headers=headers,
+                timeout=bounds.timeout,
+                extensions={"trace": limit.watch},
+            ) as reply,
+        ):
+            came, broken = self._read(reply, end, bounds.max_bytes, limit)
         return _Answer(
             reply.status_code, reply.headers, came.decode("utf-8-sig", "replace"), broken
         )
 
-    def _read(self, reply: httpx.Response, end: float, max_bytes: int) -> tuple[bytes, str | None]:
+    def _read(
+        self, reply: httpx.Response, end: float, max_bytes: int, limit: Limit
+    ) -> tuple[bytes, str | None]:
         """The body as far as it came within bounds, and what cut it off.
 
         The status has arrived by then and may prove enough: a 400 that breaks off is a refusal.
         """
         came = bytearray()
         try:
-            for chunk in reply.iter_bytes():
+            for chunk in addresses.unpacked(reply):
                 came += chunk
                 if len(came) > max_bytes:
                     return bytes(came[:max_bytes]), "the answer is too large"
                 if self._clock() > end:
                     return bytes(came), "the answer took too long"
         except httpx.HTTPError as problem:
-            return bytes(came), f"the answer broke off ({type(problem).__name__})"
-        return bytes(came), None
+            if not limit.is_over:
+                return bytes(came), f"the answer broke off ({type(problem).__name__})"
+        return bytes(came), "the answer took too long" if limit.is_over else None
 
 
 class _Mask:
@@ -292,6 +305,7 @@ class _Mask:
     def __call__(self, words: str) -> str:
         words = words.replace(self._key, "***").encode("utf-8", "replace").decode()
         words = _QUERY.sub(r"\1?***", words[: 4 * MAX_WORDS])
+        words = _SIGNED.sub(r"\1***", words)
         words = "".join(character if character.isprintable() else " " for character in words)
         return words.strip()[:MAX_WORDS]
 
@@ -441,7 +455,7 @@ def _done(fields: dict[str, Any], video: dict[str, Any], mask: _Mask) -> Ready:
     if url is None:
         reasons = (_text(video.get("storage_error")), _text(stored.get("public_url_error")))
         why = "".join(f": {mask(reason)}" for reason in reasons if reason)
-        raise RenderFailed(
+        raise NoUrl(
             f"xAI finished the job without a url{why}",
             code="no_url",
             cost_ticks=ticks,

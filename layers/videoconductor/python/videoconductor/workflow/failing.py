@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from videoconductor import permits
+from videoconductor import permits, recovering, revival
 from videoconductor.clip import SETTLED, Caught, Failure, Render, Status
 from videoconductor.drift import Watch
-from videoconductor.errors import EventsUnavailable
+from videoconductor.errors import EventsUnavailable, LibraryUnavailable
 from videoconductor.permits import Clock
 from videoconductor.workflow.finishing import announce
 from videoconductor.workflow.guards import Pace, with_carried_job
 
 if TYPE_CHECKING:
     from videoconductor.events import Events
+    from videoconductor.library import Library
     from videoconductor.manifest import Manifest
 
 # Names under which AWS reports a process that is gone; the machine's Catch of Start has the same.
@@ -41,12 +42,19 @@ _log = Logger(service="videoconductor", child=True)
 
 
 def record_failure(
-    render: Render, manifest: Manifest, events: Events, watch: Watch, pace: Pace, clock: Clock
+    render: Render,
+    manifest: Manifest,
+    library: Library,
+    events: Events,
+    watch: Watch,
+    pace: Pace,
+    clock: Clock,
 ) -> Render:
     """Bring a render whose state raised an error to rest, or send it on.
 
     What is on record decides, not the error: a job that may still finish is polled on, a permit
-    that another process may hold is waited for, and only what cannot be paid for is `failed`.
+    that another process may hold is waited for, and only what cannot be paid for is `failed`. A
+    render at rest whose witness has come goes on as `rendered`.
     """
     record = with_carried_job(manifest.read(render.render_id), render, manifest, pace, clock)
     record = permits.with_carried_answer(record, render, manifest, clock)
@@ -58,9 +66,12 @@ def record_failure(
     def settled(latest: Render) -> Render:
         if latest.status in SETTLED or latest.executions != record.executions:
             return latest
+        if latest.status == "rendered" and _is_taken_up(latest, render):
+            return latest  # by an earlier run of this, whose answer was lost
         return _sent_on(latest, caught, pace, clock()) or _brought_to_rest(latest, caught, clock())
 
-    record = manifest.update(record.render_id, settled)
+    # First at rest, and then the look: a witness that comes in between is told of by its event.
+    record = _taken_up(manifest.update(record.render_id, settled), manifest, library, clock)
     if record.status not in SETTLED:
         return record
     try:
@@ -97,6 +108,37 @@ def _brought_to_rest(latest: Render, caught: Caught, now: datetime) -> Render:
     status: Status = "stalled" if latest.status == "rendering" else "failed"
     failure = Failure(error=caught.Error, message=_words(caught))
     return latest.having(now, status, failure=failure, wait_seconds=0)
+
+
+def _by_witness(record: Render) -> int | None:
+    """The attempt by whose witness alone a render goes, or went before it came to rest."""
+    delivery = record.delivery
+    return delivery.attempt if delivery is not None and delivery.url is None else None
+
+
+def _is_taken_up(latest: Render, render: Render) -> bool:
+    """Whether a render goes by a witness that the state which failed did not know of."""
+    return _by_witness(latest) is not None and latest.delivery != render.delivery
+
+
+def _taken_up(record: Render, manifest: Manifest, library: Library, clock: Clock) -> Render:
+    """The render on its way with its witness, unless it comes to rest from just that way."""
+    awaited = recovering.finishing(record)
+    if _by_witness(record) in awaited:
+        return record  # what kept it from the library would do so again, and again
+    try:
+        number = recovering.come(record, awaited, library)
+    except LibraryUnavailable as problem:
+        _log.warning("no look at a witness", extra={"error": type(problem).__name__})
+        return record
+    if number is None:
+        return record
+
+    def taken_up(latest: Render) -> Render:
+        is_same = (latest.executions, latest.status) == (record.executions, record.status)
+        return revival.delivered(latest, number, clock()) if is_same else latest
+
+    return manifest.update(record.render_id, taken_up)
 
 
 def _words(caught: Caught) -> str:

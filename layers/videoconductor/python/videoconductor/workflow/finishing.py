@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from videoconductor import copying, identity, reports
-from videoconductor.clip import SETTLED, Pictures, Render, Status
+from videoconductor import copying, identity, permits, recovering, reports
+from videoconductor.clip import SETTLED, Attempt, Clip, Delivery, Failure, Pictures, Render, Status
 from videoconductor.drift import Drift, Watch
 from videoconductor.errors import (
+    ClipConflict,
     CopyFailed,
+    CopyInterrupted,
+    NotAClip,
+    NothingDelivered,
     RecordChanged,
     RenderFailed,
+    RenderStalled,
+    SubmitUnknown,
     UrlExpired,
     VideoConductorError,
 )
 from videoconductor.permits import Clock, while_same
-from videoconductor.workflow.guards import Pace, current, resumed, unless_cancelled
+from videoconductor.workflow.guards import Pace, current, in_charge, resumed, unless_cancelled
 from videoconductor.workflow.polling import fail
 
 if TYPE_CHECKING:
@@ -31,6 +37,8 @@ if TYPE_CHECKING:
 Painter = Callable[[Render, Iterable[bytes], bytes | None], tuple[bytes, bytes | None]]
 
 MAX_EXPIRED_URLS = 4
+# What lies there does not get better: a file that ends too early was delivered so.
+BROKEN = (NotAClip, CopyInterrupted)
 
 _log = Logger(service="videoconductor", child=True)
 
@@ -48,34 +56,149 @@ def finalize(
     """Copy the finished clip into the library, enter it into the manifest and announce it.
 
     Raises UrlExpired (poll for a fresh url), CopyInterrupted and the edges' Unavailable errors
-    (run again), or a RenderFailed that is on record already.
+    (run again), or a RenderFailed, SubmitUnknown or RenderStalled that is on record already.
     """
     record = current(manifest, render, pace, clock)
     if record.status == "finalized":
-        return announce(record, manifest, events, watch, clock)
+        return _concluded(record, manifest, library, events, watch, clock)
     if record.status != "rendered" or record.delivery is None:
         raise RecordChanged(f"nothing to copy: the render is {resumed(record).status}")
+    record, clip = _copied(record, manifest, library, downloads, clock)
+    own = _without_others_job(record)
+    _enter(own, clip, manifest, library, clock)
+    number = _attempt(record).number
+
+    def finished(latest: Render) -> Render:
+        latest = permits.others_settled(_accounted(latest, number, clock), number)
+        changes = {"job": own.job, "clip": clip, "failure": None, "wait_seconds": 0}
+        return latest.having(clock(), "finalized", **changes)
+
+    record = unless_cancelled(manifest.update(record.render_id, while_same(record, finished)))
+    return _concluded(record, manifest, library, events, watch, clock)
+
+
+def _concluded(
+    record: Render,
+    manifest: Manifest,
+    library: Library,
+    events: Events,
+    watch: Watch,
+    clock: Clock,
+) -> Render:
+    """The render announced, and what its other attempts have delivered kept beside its clip."""
+    record = announce(record, manifest, events, watch, clock)
+    for number in recovering.beside(record):
+        record = _with_another(record, number, manifest, library, clock)
+    return record
+
+
+def _copied(
+    record: Render, manifest: Manifest, library: Library, downloads: Downloads, clock: Clock
+) -> tuple[Render, Clip]:
+    """The clip in the library: from its witness if that has come, else from where xAI has it."""
+    attempt = _attempt(record)
+    url = record.delivery.url if record.delivery else None
     try:
-        clip = copying.copy(record, library, downloads)
+        if attempt.witness == "sent":
+            key = library.witness_key(record.render_id, attempt.number)
+            try:
+                return record, copying.copy(record, library, lambda: library.delivered(key))
+            except BROKEN as problem:
+                _log.warning("what was delivered is no clip", extra={"problem": str(problem)})
+                # To read it took its time: a person may have decided otherwise meanwhile.
+                latest = _refused(record, attempt.number, manifest, clock)
+                record = in_charge(latest, record.executions)
+            except ClipConflict:
+                if url is None:
+                    raise
+                # An earlier run of this may have had the clip from its url.
+                _log.warning("what was delivered is another file than the one that stands there")
+            except NothingDelivered:
+                _log.info("nothing was delivered yet")
+        if url is None:
+            raise _at_rest(record, attempt, manifest, clock)
+        return record, copying.copy(record, library, lambda: downloads.open(url))
     except UrlExpired as problem:
         raise _url_expired(manifest, record, problem, clock) from problem
     except RenderFailed as problem:
         fail(manifest, record, problem, clock)
         raise
+
+
+def _attempt(record: Render) -> Attempt:
+    """The attempt that the clip to be copied is of."""
+    number = record.delivery and record.delivery.attempt
+    named = (attempt for attempt in record.attempts if attempt.number == number)
+    return next(named, None) or permits.of_job(record) or record.attempts[-1]
+
+
+def _without_others_job(record: Render) -> Render:
+    """The render as its clip is told of: without a job that the clip is not of."""
+    delivery, ours = record.delivery, permits.of_job(record)
+    if delivery is None or delivery.url is not None or (ours and ours.number == delivery.attempt):
+        return record
+    return record.model_copy(update={"job": None})
+
+
+def _enter(record: Render, clip: Clip, manifest: Manifest, library: Library, clock: Clock) -> None:
     library.put_sidecar(clip.sidecar_key, reports.sidecar(record, clip, library.uri(clip.key)))
     manifest.publish(reports.entry(record, clip, library.uri, clock()), record.clip_order)
-    record = unless_cancelled(
-        manifest.update(
-            record.render_id,
-            while_same(
-                record,
-                lambda latest: latest.having(
-                    clock(), "finalized", clip=clip, failure=None, wait_seconds=0
-                ),
-            ),
-        )
+
+
+def _accounted(latest: Render, number: int, clock: Clock) -> Render:
+    """With its clip in the library, an attempt was accepted, and is paid for at its estimate."""
+    attempt = next(a for a in latest.attempts if a.number == number)
+    changes: dict[str, Any] = {} if attempt.witness != "sent" else {"witness": "taken"}
+    if attempt.outcome != "accepted":
+        changes |= {"outcome": "accepted", "message": None, "settled_at": clock()}
+    if attempt.spent_ticks is None:
+        changes |= attempt.costing(None)
+    return latest.model_copy(update=permits.with_attempt(latest, "attempts", number, **changes))
+
+
+def _refused(record: Render, number: int, manifest: Manifest, clock: Clock) -> Render:
+    """Put on record that what an attempt's witness has is of no use."""
+
+    def refused(latest: Render) -> Render:
+        changed = permits.with_attempt(latest, "attempts", number, witness="refused")
+        return latest.having(clock(), **changed)
+
+    return manifest.update(record.render_id, refused)
+
+
+def _at_rest(
+    record: Render, attempt: Attempt, manifest: Manifest, clock: Clock
+) -> SubmitUnknown | RenderStalled:
+    """Back to rest: the witness was all there was to go by, and it proves nothing about the job."""
+    is_known = (permits.of_job(record) or attempt).outcome == "accepted"
+    words = "what was delivered is no clip, or no longer there"
+    raised = RenderStalled(words) if is_known else SubmitUnknown(words)
+    failure = Failure(error=type(raised).__name__, message=words)
+    status: Status = "stalled" if is_known else "submit_unknown"
+    rest = while_same(
+        record, lambda same: same.having(clock(), status, failure=failure, wait_seconds=0)
     )
-    return announce(record, manifest, events, watch, clock)
+    manifest.update(record.render_id, rest)
+    return raised
+
+
+def _with_another(
+    record: Render, number: int, manifest: Manifest, library: Library, clock: Clock
+) -> Render:
+    """A finished render with the clip of another of its attempts as a version, if that has come."""
+    key = library.witness_key(record.render_id, number)
+    other = record.model_copy(
+        update={"delivery": Delivery(attempt=number), "job": None, "pictures": None}
+    )
+    try:
+        clip = copying.copy(other, library, lambda: library.delivered(key))
+    except NothingDelivered:
+        return record
+    except (*BROKEN, ClipConflict):
+        return _refused(record, number, manifest, clock)
+    _enter(other, clip, manifest, library, clock)
+    _log.info("the clip of another attempt is kept", extra={"attempt": number})
+    return manifest.update(record.render_id, lambda latest: _accounted(latest, number, clock))
 
 
 def thumbnail(

@@ -13,12 +13,14 @@ from videoconductor.clip import Attempt, Frame, Render, Still
 from videoconductor.errors import (
     CopyFailed,
     LibraryUnavailable,
+    NotAClip,
+    NothingDelivered,
     NotSent,
     RenderFailed,
     StillInTheMaking,
     SubmitUnknown,
 )
-from videoconductor.permits import Clock
+from videoconductor.permits import Clock, Witness
 from videoconductor.providers import MadeStill, Provider
 from videoconductor.workflow.guards import (
     HOLDER_GONE,
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from videoconductor.manifest import Manifest
 
 WAIT_FOR_OTHERS = 5  # seconds, while another render has the same still made
+WAIT_FOR_WITNESS = 15  # seconds between two looks, while the lease lasts
+MAX_STILL_BYTES = 24 * 1024 * 1024
+NO_IMAGE = "no_image"
 
 _log = Logger(service="videoconductor", child=True)
 
@@ -44,14 +49,16 @@ def first_frame(
     manifest: Manifest,
     library: Library,
     provider: Provider,
+    witness: Witness,
     pace: Pace,
     clock: Clock,
     jitter: random.Random,
 ) -> Render:
     """Have the still made that the clip starts from, or take the one that is there already.
 
-    Returns the render with its first frame, or `planned` or `framing` with `wait_seconds` until
-    FirstFrame may run again. Raises SubmitUnknown or a RenderFailed, each on record already.
+    `witness` gives the url under which the provider is to deliver it, if it is to. Returns the
+    render with its first frame, or `planned` or `framing` with `wait_seconds` until FirstFrame may
+    run again. Raises SubmitUnknown or a RenderFailed, each on record already.
     """
     began = clock()
     record = current(manifest, render, pace, clock)
@@ -66,22 +73,48 @@ def first_frame(
     still = manifest.still(record.pipeline_request_id, record.clip_id, shape)
     if still is not None:
         return _framed(manifest, record, still, clock)
+    late = _late(record, library)
+    if late is not None:
+        return _framed(manifest, record, late[0], clock, late[1])
     in_time(began, clock)
+    number = permits.next_number(record, "still_attempts")
+    upload_url = witness(library.still_witness_key(record.render_id, number))
     try:
-        record = permits.take(manifest, record, "still_attempts", pace.lease, clock)
+        record = permits.take(
+            manifest,
+            record,
+            "still_attempts",
+            pace.lease,
+            clock,
+            has_witness=upload_url is not None,
+        )
     except StillInTheMaking:
         return record.having(clock(), wait_seconds=WAIT_FOR_OTHERS)
     try:
-        made = provider.make_still(record.plan, f"{record.render_id}-still-{_number(record)}")
+        made = _made(record, library, provider, upload_url)
     except (NotSent, RenderFailed) as problem:
         return answered(manifest, record, "still_attempts", problem, clock, jitter)
     except SubmitUnknown as problem:
-        raise permits.unknown(manifest, record, clock, str(problem)) from problem
+        if upload_url is None:
+            raise permits.unknown(manifest, record, clock, str(problem)) from problem
+        # It may be on its way to the place that the POST named: until the lease has passed.
+        _log.warning("no answer to the POST for the still")
+        return record.having(clock(), wait_seconds=WAIT_FOR_WITNESS)
+    return _framed(manifest, record, made, clock, number)
+
+
+def _made(record: Render, library: Library, provider: Provider, upload_url: str | None) -> Still:
+    """The still that is paid for with this POST, kept in the library."""
+    attempt = record.still_attempts[-1]
+    trace = f"{record.render_id}-still-{attempt.number}"
     try:
-        still = _kept_still(made, record, library)
-    except CopyFailed as lost:
-        return answered(manifest, record, "still_attempts", lost, clock, jitter)
-    return _framed(manifest, record, still, clock, _number(record))
+        return _kept_still(provider.make_still(record.plan, trace, upload_url), record, library)
+    except RenderFailed as problem:
+        # Where a place was named to deliver to, the answer may do without the image.
+        still = _witnessed(record, attempt, library) if problem.code == NO_IMAGE else None
+        if still is None:
+            raise
+        return still.model_copy(update={"cost_ticks": problem.cost_ticks})
 
 
 def _number(record: Render) -> int:
@@ -97,15 +130,45 @@ def _recovered_still(
     if kept is not None and kept.render_id == record.render_id:
         return _framed(manifest, record, kept, clock, permit.number)
     for media_type in inputs.IMAGE_SUFFIXES:
-        key = library.still_key(record, media_type)
+        key = library.still_key(record, media_type, permit.number)
         if library.exists(key):
             content = b"".join(library.read(key))
             still = _still(record, key, media_type, content)
             return _framed(manifest, record, still, clock, permit.number)
+    late = _witnessed(record, permit, library)
+    if late is not None:
+        return _framed(manifest, record, late, clock, permit.number)
     left = permits.lease_left(permit, clock())
     if left > 0:
-        return record.having(clock(), wait_seconds=left)
+        wait = left if permit.witness is None else min(left, WAIT_FOR_WITNESS)
+        return record.having(clock(), wait_seconds=wait)
     raise permits.unknown(manifest, record, clock, HOLDER_GONE)
+
+
+def _late(record: Render, library: Library) -> tuple[Still, int] | None:
+    """A still that was delivered after it was given up, and the attempt that it is of."""
+    for attempt in reversed(record.still_attempts):
+        still = _witnessed(record, attempt, library)
+        if still is not None:
+            return still, attempt.number
+    return None
+
+
+def _witnessed(record: Render, attempt: Attempt, library: Library) -> Still | None:
+    """The still that the provider has delivered for an attempt whose answer nobody has."""
+    if attempt.witness is None or attempt.outcome not in {"submitting", "unknown", "abandoned"}:
+        return None
+    key = library.still_witness_key(record.render_id, attempt.number)
+    try:
+        with library.delivered(key, MAX_STILL_BYTES) as chunks:
+            content = b"".join(chunks)
+    except (NothingDelivered, NotAClip):
+        return None
+    media_type = inputs.image_type(content)
+    if media_type is None:
+        return None
+    kept = library.put_still(record, media_type, content, attempt.number)
+    return _still(record, kept, media_type, content)
 
 
 def _kept_still(made: MadeStill, record: Render, library: Library) -> Still:
@@ -115,7 +178,7 @@ def _kept_still(made: MadeStill, record: Render, library: Library) -> Still:
     """
     _log.info("still made")
     try:
-        key = library.put_still(record, made.media_type, made.content)
+        key = library.put_still(record, made.media_type, made.content, _number(record))
     except LibraryUnavailable as problem:
         lost = CopyFailed(f"the still was made but could not be kept: {problem}", code="still")
         lost.cost_ticks = made.cost_ticks

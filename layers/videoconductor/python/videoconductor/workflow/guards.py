@@ -45,7 +45,12 @@ def current(manifest: Manifest, render: Render, pace: Pace, clock: Clock) -> Ren
     """The record of `render`, provided that this execution is still the one in charge of it."""
     record = with_carried_job(manifest.read(render.render_id), render, manifest, pace, clock)
     record = permits.with_carried_answer(record, render, manifest, clock)
-    if record.executions != render.executions:
+    return in_charge(record, render.executions)
+
+
+def in_charge(record: Render, execution: int) -> Render:
+    """`record`, provided that it is still this execution's. Raises RenderCancelled."""
+    if record.executions != execution:
         raise RenderCancelled(f"execution {record.executions} has taken over")
     return unless_cancelled(record)
 

@@ -18,7 +18,7 @@ from videoconductor.errors import (
     SourceNotAllowed,
     SubmitUnknown,
 )
-from videoconductor.permits import Clock
+from videoconductor.permits import Clock, Witness
 from videoconductor.providers import Provider
 from videoconductor.workflow.guards import (
     HOLDER_GONE,
@@ -46,13 +46,15 @@ def start(
     library: Library,
     provider: Provider,
     is_readable: Callable[[str], bool],
+    witness: Witness,
     pace: Pace,
     clock: Clock,
     jitter: random.Random,
 ) -> Render:
     """Send the POST that costs money, under a permit that is good for one.
 
-    `is_readable` tells whether the provider can fetch from a url. Returns the render `rendering`,
+    `is_readable` tells whether the provider can fetch from a url; `witness` gives the url under
+    which it is to deliver the clip, if it is to. Returns the render `rendering`,
     or `planned` with `wait_seconds` until Start may run again. Raises SubmitUnknown, RenderRefused
     or RenderCancelled, each on record already.
     """
@@ -74,12 +76,16 @@ def start(
         refused = permits.given_up(record, problem, clock)
         manifest.update(record.render_id, refused)
         raise
+    number = permits.next_number(record, "attempts")
+    upload_url = witness(library.witness_key(record.render_id, number))
     in_time(began, clock)
-    record = permits.take(manifest, record, "attempts", pace.lease, clock)
+    record = permits.take(
+        manifest, record, "attempts", pace.lease, clock, has_witness=upload_url is not None
+    )
     attempt = record.attempts[-1]
     trace = f"{record.render_id}-{attempt.number}"
     try:
-        job = provider.start(plan, frame_urls.__getitem__, trace)
+        job = provider.start(plan, frame_urls.__getitem__, trace, upload_url)
     except (NotSent, RenderFailed) as problem:
         return answered(manifest, record, "attempts", problem, clock, jitter)
     except SubmitUnknown as problem:

@@ -1,0 +1,1 @@
+"""What is deployed beside our own code: packages as pinned, a bill of materials, licences."""

@@ -1,0 +1,1 @@
+"""Submits as they are written elsewhere. The suite must show that they pay twice."""
