@@ -20,7 +20,7 @@ class Kind:
     `ends_in` is the status of the render or the run; `functions`, if given, are the only ones that
     are drilled in it; `posts` how often it may pay; `repeats` whether places that another kind has
     come by already are drilled again in the full run; `witnessed` what it ends in with a witness,
-    None where it makes no sense with one.
+    None where it makes no sense with one; `is_accepted` whether xAI starts a job for its POST.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Kind:
     repeats: bool = True
     is_film: bool = False
     witnessed: str | None = ""
+    is_accepted: bool = True
 
     def end(self, witness: bool) -> str:
         """The status that it comes to undisturbed."""
@@ -122,11 +123,12 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "lost",
         "xAI's answer to the POST is lost",
-        submitted("lost"),
+        # Delivered when the render is at rest: before that, whoever brings it there finds it.
+        submitted("lost", "witness_late"),
         "submit_unknown",
         witnessed="finalized",
     ),
-    Kind("refused", "xAI refuses the POST", submitted("denied"), "failed"),
+    Kind("refused", "xAI refuses the POST", submitted("denied"), "failed", is_accepted=False),
     Kind("limited", "xAI's rate limit meets the POST", submitted("start429")),
     Kind("gone", "the clip's url is gone", submitted("gone")),
     Kind("film", "a film of two clips", film, "finished", posts=2, is_film=True),

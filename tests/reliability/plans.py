@@ -237,7 +237,8 @@ def expectation(case: Case, calls: Calls, *, witness: bool) -> frozenset[str]:
     if case.point.function not in {"start", "first_frame"} or case.point.service == "handler":
         return frozenset({base})
     run = next(run for run in calls[case.point.function] if case.point in run)
-    if not any(point.service == "xai" for point in run):
+    called = {point.service for point in run} | {point.operation for point in run}
+    if not {"xai", "TransactWriteItems"} <= called:  # a control takes no permit
         return frozenset({base})
     permit, post, kept = window(run)
     here = run.index(case.point)
@@ -250,7 +251,8 @@ def expectation(case: Case, calls: Calls, *, witness: bool) -> frozenset[str]:
     unknown = frozenset({"submit_unknown"})
     if witness and here >= post:
         was_sent = here > post or case.moment != "before"
-        unknown = frozenset({"finalized"}) if was_sent else unknown
+        has_job = was_sent and case.kind.is_accepted
+        unknown = frozenset({"finalized"}) if has_job else unknown
     if case.fault == "lose":
         if here == permit:
             return frozenset({base}) | frozenset({"submit_unknown"})

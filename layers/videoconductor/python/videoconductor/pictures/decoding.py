@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from fractions import Fraction
 
 import av
 from av.container import InputContainer
@@ -96,6 +97,8 @@ class _Footage:
     def __init__(self, container: InputContainer, stream: VideoStream, until: float) -> None:
         self._container = container
         self._stream = stream
+        # Always there in an MP4; FFmpeg's own where a stream has none.
+        self._tick = stream.time_base or Fraction(1, av.time_base)
         self._until = until
         self._packets = 0
         self._frames = self._decoded()
@@ -106,7 +109,7 @@ class _Footage:
     def seconds(self) -> float:
         """How long the clip says it is; 0 if it does not say."""
         if self._stream.duration is not None:
-            return float(self._stream.duration * self._stream.time_base)
+            return float(self._stream.duration * self._tick)
         return (self._container.duration or 0) / av.time_base
 
     def frame_at(self, second: float) -> VideoFrame | None:
@@ -124,7 +127,7 @@ class _Footage:
         if here is None or here.pts is None or not second < MAX_SECONDS:
             return
         stream = self._stream
-        target = round(second / stream.time_base) + (stream.start_time or 0)
+        target = round(second / self._tick) + (stream.start_time or 0)
         at = stream.index_entries.search_timestamp(target)
         if at >= 0 and stream.index_entries[at].timestamp > here.pts:
             self._container.seek(target, stream=stream)
@@ -137,7 +140,7 @@ class _Footage:
 
     def _time(self, frame: VideoFrame) -> float:
         ticks = (frame.pts or 0) - (self._stream.start_time or 0)
-        return float(ticks * self._stream.time_base)
+        return float(ticks * self._tick)
 
     def _decoded(self) -> Iterator[VideoFrame]:
         with suppress(av.FFmpegError):  # it ends where the file can no longer be read
