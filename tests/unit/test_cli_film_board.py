@@ -264,6 +264,7 @@ def test_the_gap_grows_with_the_film_and_ends_at_five_seconds() -> None:
 def test_on_a_terminal_the_film_is_drawn_and_words_go_above_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # wherever the tests run
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100, height=24)
     monkeypatch.setattr(film_board, "Console", lambda stderr: console)

@@ -29,6 +29,8 @@ from videoconductor.errors import EventsUnavailable, MachineUnavailable
 from videoconductor_cli import address
 from videoconductor_cli.main import app
 
+pytestmark = pytest.mark.long
+
 LATER = 120
 PREFIX = "generated/videos"
 KEYS = Credentials("AKIDEXAMPLE", "secret")
@@ -820,7 +822,6 @@ def test_the_sweep_takes_up_what_was_delivered(
 # ── Pages ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.long
 def test_page_by_page_the_same_is_found(
     films: FilmStage, client: VideoConductor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

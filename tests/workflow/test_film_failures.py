@@ -14,6 +14,8 @@ from tests.workflow.conftest import FilmStage
 from tests.workflow.test_film import FRAMED, script
 from videoconductor import filming, views, wiring
 
+pytestmark = pytest.mark.long
+
 GOOD = 6
 # Clip, marker in its prompt, status it ends in, error on record.
 MISHAPS = (
@@ -92,7 +94,6 @@ def test_every_clip_that_fails_is_named_with_its_reason_and_the_others_are_made(
     assert run.cost_usd * 10**10 == booked
 
 
-@pytest.mark.long
 def test_the_next_run_repairs_what_can_be_and_pays_only_for_what_came_to_nothing(
     films, monkeypatch
 ):

@@ -33,6 +33,8 @@ from videoconductor_cli import address
 from videoconductor_cli.commands import quote as quote_command
 from videoconductor_cli.main import app
 
+pytestmark = pytest.mark.long
+
 REFUSED = frozenset({400, 413, 415, 422})
 
 

@@ -22,6 +22,8 @@ from videoconductor.errors import (
 )
 from videoconductor.providers import Pending, Ready
 
+pytestmark = pytest.mark.long
+
 
 class Gate:
     """Holds one call of a method until it is opened."""
@@ -465,7 +467,6 @@ def test_a_repetition_is_answered_as_before_though_prices_have_changed(stage, mo
     assert stage.submit(key="k", maxCostUsd=0.1).render_id == first.render_id
 
 
-@pytest.mark.long
 def test_a_render_postponed_to_the_end_stays_a_small_document(stage, xai, monkeypatch):
     def limited(*_):
         raise RateLimited("x" * 500, 1)
