@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.conftest import Cloud
 from videoconductor.doctoring import LOOKED_AT
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 GRACE = 95  # seconds for which what moved last is left alone
 

@@ -11,7 +11,7 @@ from tests.reliability.kinds import KINDS
 from tests.reliability.plans import Case, Point
 from tests.reliability.stage import Stage
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 TEXT = KINDS[0]
 FINE, UNKNOWN = frozenset({"finalized"}), frozenset({"submit_unknown"})

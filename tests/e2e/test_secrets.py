@@ -21,7 +21,7 @@ from tests.workflow.test_leaks import ALLOWED
 from videoconductor import tokens
 from videoconductor_cli import token_book
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 def secret_of(cloud: Cloud, name: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from local_stack import LocalStack, Options
 from tests.e2e.conftest import PARAMETERS, ROOT, Cloud
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 LOST = "[[sim:lost]]"
 

@@ -29,8 +29,6 @@ from videoconductor.providers import Pending, xai
 from xai_simulator.options import SimulatorOptions
 from xai_simulator.server import running
 
-pytestmark = pytest.mark.long
-
 LATE = 0.6  # seconds after done
 ANSWERS_LOST = ["lost", "lost503", "lost504", "garbled", "start_no_id", "start_redirected"]
 RECOVERED = ["NeedsFirstFrame", "Start", "IsStarted", "Finalize", "Thumbnail"]
