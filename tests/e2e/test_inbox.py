@@ -50,13 +50,17 @@ def watcher(cloud: Cloud) -> str:
 
 def heard(cloud: Cloud, queue: str, matches) -> dict:
     """The first of our events that matches."""
-    for _ in range(40):
+    for _ in range(80):
+        # One at a time: what came with it would be out of sight for half a minute.
         found = cloud.client("sqs").receive_message(
-            QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10
+            QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=1
         )
         for each in found.get("Messages", []):
             event = json.loads(each["Body"])
             if matches(event):
+                cloud.client("sqs").delete_message(
+                    QueueUrl=queue, ReceiptHandle=each["ReceiptHandle"]
+                )
                 return event
     raise AssertionError("no such event came")
 
