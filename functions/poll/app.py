@@ -4,6 +4,8 @@ from videoconductor import wiring, workflow
 from videoconductor.clip import Render
 from videoconductor.task import task
 
+wiring.prepare(Render.model_rebuild, wiring.manifest, wiring.library, wiring.secrets)
+
 
 @task
 def handler(render: Render) -> Render:

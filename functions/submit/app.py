@@ -5,7 +5,9 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from videoconductor import door, intake, views, wiring
-from videoconductor.clip import Render
+from videoconductor.clip import ClipRequest, Render
+
+wiring.prepare(ClipRequest.model_rebuild, Render.model_rebuild, wiring.conductor)
 
 app = door.application(takes_no_query=True)
 

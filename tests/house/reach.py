@@ -448,7 +448,7 @@ class Body:
         if not isinstance(call.func, ast.Attribute):
             return
         owner = self.kind(call.func.value)
-        if owner is not None and owner.endswith(("Client", ".SecretsProvider")):
+        if owner is not None and owner.endswith("Client"):
             first = self._literal(call.args[0]) if call.args else None
             found.calls.add(Call(f"{owner.rpartition('.')[2]}.{call.func.attr}", first or ""))
         elif owner is None and target is None:
@@ -465,5 +465,5 @@ class Body:
 
 
 def _is_foreign(name: str) -> bool:
-    """A client of boto3, or what reads secrets for Powertools."""
-    return name.startswith("mypy_boto3_") or name.endswith(".SecretsProvider")
+    """A client of AWS, as boto3 and botocore make it."""
+    return name.startswith("mypy_boto3_")

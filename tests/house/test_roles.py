@@ -44,7 +44,7 @@ NAMED = {
     ("S3Client.get_paginator", "list_objects_v2"): {"s3:ListBucket"},
 }
 # What is seen to by what calls them, below.
-ELSEWHERE = {"DynamoDBClient", "SFNClient", "SQSClient", "SecretsProvider"}
+ELSEWHERE = {"DynamoDBClient", "SFNClient", "SQSClient", "SecretsManagerClient"}
 WRITES = {
     "Put": "dynamodb:PutItem",
     "Update": "dynamodb:UpdateItem",

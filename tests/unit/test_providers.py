@@ -33,7 +33,7 @@ class Reel:
         return {"ticket": request_id}
 
 
-def test_a_new_provider_is_a_class_and_a_row(monkeypatch):
+def test_a_new_provider_is_a_class_what_builds_it_and_a_row(monkeypatch):
     rows = json.loads((PRESETS / "models.json").read_text())
     rows["models"]["reel-1"] = {
         **rows["models"]["grok-imagine-video-1.5-lite"],
@@ -42,7 +42,9 @@ def test_a_new_provider_is_a_class_and_a_row(monkeypatch):
     }
     modes = json.loads((PRESETS / "video-presets.json").read_text())
     modes["modes"]["reel"] = {**modes["modes"]["preview"], "model": "reel-1"}
-    monkeypatch.setitem(wiring.PROVIDERS, "reel", Reel)
+    monkeypatch.setitem(
+        wiring.PROVIDERS, "reel", lambda: Reel("https://reel.example", wiring.api_key)
+    )
     wiring.provider.cache_clear()
 
     planned = planning.plan(

@@ -63,6 +63,8 @@ class Noun(BaseModel):
     """Frozen, and closed: a field nobody defined is an error."""
 
     model_config = ConfigDict(
+        # A function uses some of these alone: each is built when it is first used.
+        defer_build=True,
         frozen=True,
         extra="forbid",
         alias_generator=to_camel,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from videoconductor import accounts, intake, reading, views, wiring
-from videoconductor.accounts import Question
+from videoconductor import intake, reading, views, wiring
 from videoconductor.clip import FilmOrder, Render
 from videoconductor.errors import (
     CallerUnknown,
@@ -23,8 +22,11 @@ from videoconductor.errors import (
     VideoConductorError,
 )
 from videoconductor.listing import RUN_FIELDS, Wanted, unknown, wanted
-from videoconductor.tokens import Scope
 from videoconductor.waiting import MOST_SECONDS
+
+if TYPE_CHECKING:
+    from videoconductor.accounts import Question
+    from videoconductor.tokens import Scope
 
 MAX_FIELDS = 10_100  # a film's clips, each by its id, and some more
 
@@ -230,11 +232,15 @@ def run_listing(app: APIGatewayHttpResolver) -> Wanted:
 
 def question(app: APIGatewayHttpResolver) -> Question:
     """What the query asks about costs. Raises InvalidRequest with all problems."""
+    from videoconductor import accounts
+
     return accounts.question(_query(app), wiring.now())
 
 
 def span(app: APIGatewayHttpResolver) -> tuple[date, date] | None:
     """The days that the query names, None for all there are. Raises InvalidRequest."""
+    from videoconductor import accounts
+
     return accounts.span(_query(app))
 
 

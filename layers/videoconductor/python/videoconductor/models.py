@@ -23,7 +23,7 @@ Resolution = Literal["480p", "720p", "1080p"]
 
 
 class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", populate_by_name=True)
 
 
 class TaskLimits(_Row):

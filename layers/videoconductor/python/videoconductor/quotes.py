@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from videoconductor.script import FilmRequest
 
 VALID_FOR = timedelta(days=1)
-QUOTE_ABOVE_USD = 5  # what may be spent on a film without a quote or a limit
 
 _QUOTE_ID = re.compile(r"q1-([0-9]{1,11})-([0-9]{1,18})-([0-9a-f]{32})", re.ASCII)
 # What is asked for stays the same whatever it may cost and whoever is told of it.

@@ -6,7 +6,7 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,31 +16,32 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from videoconductor import filming, inputs, quotes, tokens, waiting, webhooks, workflow
+from videoconductor import inputs
 from videoconductor.clip import MAX_USD, SETTLED, Callback, FilmClip, FilmRun, Render
-from videoconductor.conductor import Conductor
-from videoconductor.download import Bounds, Downloads
-from videoconductor.drift import Watch
 from videoconductor.errors import ProviderUnavailable, TokensUnavailable, WebhookKeyUnavailable
-from videoconductor.events import Events
-from videoconductor.library import Library
-from videoconductor.machine import Machine
-from videoconductor.manifest import Manifest
-from videoconductor.models import ModelCatalog
-from videoconductor.planning import PlanDefaults
-from videoconductor.providers import Job, Provider
-from videoconductor.providers.xai import Xai
-from videoconductor.quality import QualityModes
-from videoconductor.workflow import Pace, Painter
 
+# What a function builds it imports in the constructor below: each loads its own parts alone.
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.parameters import SecretsProvider
     from botocore.client import BaseClient
+    from botocore.session import Session
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
+    from videoconductor import tokens
     from videoconductor.asking import Reception
     from videoconductor.books import Books
+    from videoconductor.conductor import Conductor
     from videoconductor.director import Director
+    from videoconductor.download import Downloads
+    from videoconductor.drift import Watch
+    from videoconductor.events import Events
     from videoconductor.examining import Doctor
+    from videoconductor.library import Library
+    from videoconductor.machine import Machine
+    from videoconductor.manifest import Manifest
+    from videoconductor.models import ModelCatalog
+    from videoconductor.planning import PlanDefaults
+    from videoconductor.providers import Job, Provider
+    from videoconductor.quality import QualityModes
     from videoconductor.receivers import Receivers
     from videoconductor.recovering import Recovery
     from videoconductor.spending import Standings
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from videoconductor.tools import Catalog
     from videoconductor.treasurer import Treasurer
     from videoconductor.webhook_queue import WebhookQueue
+    from videoconductor.workflow import Pace, Painter
 
 # How long a key read from Secrets Manager is good for; a refused one is read anew at once.
 KEY_SECONDS = 60
@@ -59,10 +61,8 @@ CLIPS_A_SECOND = 1000  # that a function looks up at least
 OPENED = ("generated/images/", "generated/thumbnails/")
 # A render may take six hours from its POST, and what xAI delivers may come later than its word.
 WITNESS_SECONDS = 12 * 3600
+QUOTE_ABOVE_USD = 5  # what may be spent on a film without a quote or a limit
 MAX_SIGNED_URL = 8192  # characters: a role's session token is part of a presigned url
-
-# A new provider is one file in providers/ and one row here.
-PROVIDERS = {"xai": Xai}
 
 
 class Settings(BaseModel):
@@ -104,7 +104,7 @@ class Settings(BaseModel):
     max_clip_bytes: int = Field(default=2 * 1024**3, gt=0, alias="MAX_CLIP_BYTES")
     url_seconds: int = Field(default=3600, ge=60, le=43_200, alias="CLIP_URL_SECONDS")
     quote_above_usd: Decimal = Field(
-        default=quotes.QUOTE_ABOVE_USD,
+        default=QUOTE_ABOVE_USD,
         validate_default=True,
         ge=0,
         le=MAX_USD,
@@ -144,12 +144,16 @@ def settings() -> Settings:
 @cache
 def quality_modes() -> QualityModes:
     """The quality modes of `video-presets.json`."""
+    from videoconductor.quality import QualityModes
+
     return QualityModes.from_json(_preset("video-presets.json"))
 
 
 @cache
 def models() -> ModelCatalog:
     """The models of `models.json`."""
+    from videoconductor.models import ModelCatalog
+
     return ModelCatalog.from_json(_preset("models.json"))
 
 
@@ -163,6 +167,8 @@ def document() -> dict[str, Any]:
 
 def plan_defaults() -> PlanDefaults:
     """What a request gets when it does not say."""
+    from videoconductor.planning import PlanDefaults
+
     return PlanDefaults(
         duration=settings().default_duration,
         aspect_ratio=settings().aspect_ratio,
@@ -175,7 +181,17 @@ def plan_defaults() -> PlanDefaults:
 @cache
 def provider(name: str) -> Provider:
     """The provider of that name."""
-    return PROVIDERS[name](settings().api_base_url, api_key)
+    return PROVIDERS[name]()
+
+
+def _xai() -> Provider:
+    from videoconductor.providers.xai import Xai
+
+    return Xai(settings().api_base_url, api_key)
+
+
+# A new provider is one file in providers/, what builds it, and one row here.
+PROVIDERS = {"xai": _xai}
 
 
 def attach_job(name: str, request_id: str) -> Job:
@@ -190,16 +206,15 @@ def api_key(renew: bool = False) -> str:
     """
     if settings().api_key:
         return settings().api_key
-    # Here, not at the top: most functions never need it, and it is slow to import.
-    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+    from botocore.exceptions import BotoCoreError, ClientError
 
-    secret = settings().api_key_secret
+    if renew:
+        _secret.cache_clear()
     try:
-        value = _secrets().get(secret, max_age=KEY_SECONDS, force_fetch=renew)
-    except GetParameterError:
+        return _secret(settings().api_key_secret, int(time.monotonic() / KEY_SECONDS)).strip()
+    except (BotoCoreError, ClientError):
         # Its words may quote the secret's name and the caller's role: neither helps a user.
         raise ProviderUnavailable("the provider's key could not be read") from None
-    return (value.decode() if isinstance(value, bytes) else str(value)).strip()
 
 
 def identify(authorization: str | None) -> tokens.Identity:
@@ -207,28 +222,38 @@ def identify(authorization: str | None) -> tokens.Identity:
 
     Raises Unidentified, and TokensUnavailable when the secret cannot be read.
     """
-    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+    from botocore.exceptions import BotoCoreError, ClientError
 
+    from videoconductor import tokens
+
+    period = int(time.monotonic() / TOKENS_SECONDS)
     try:
-        value = _secrets().get(
-            settings().service_tokens_secret, max_age=TOKENS_SECONDS, VersionStage="AWSCURRENT"
-        )
-    except GetParameterError:
+        document = _secret(settings().service_tokens_secret, period)
+    except (BotoCoreError, ClientError):
         raise TokensUnavailable("the secret of service tokens could not be read") from None
-    document = value.decode() if isinstance(value, bytes) else str(value)
     return tokens.identify(authorization, document, now())
 
 
-@cache
-def _secrets() -> SecretsProvider:
-    from aws_lambda_powertools.utilities.parameters import SecretsProvider
+@lru_cache(maxsize=2)
+def _secret(name: str, _period: int) -> str:
+    """The current text of a secret, remembered within a period."""
+    found = secrets().get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
+    text: str = found["SecretString"] if "SecretString" in found else found["SecretBinary"].decode()
+    return text
 
-    return SecretsProvider(boto3_client=_client("secretsmanager"))
+
+@cache
+def secrets() -> SecretsManagerClient:
+    """Where keys and tokens are kept."""
+    client: SecretsManagerClient = _client("secretsmanager")
+    return client
 
 
 @cache
 def manifest() -> Manifest:
     """The table of renders and entries."""
+    from videoconductor.manifest import Manifest
+
     return Manifest(settings().table_name, _client("dynamodb"), now)
 
 
@@ -259,6 +284,8 @@ def treasurer() -> Treasurer:
 @cache
 def library() -> Library:
     """The bucket of clips."""
+    from videoconductor.library import Library
+
     chosen = settings()
     return Library(chosen.bucket_name, _client("s3"), chosen.storage_prefix, chosen.max_clip_bytes)
 
@@ -266,12 +293,16 @@ def library() -> Library:
 @cache
 def events() -> Events:
     """The event bus."""
+    from videoconductor.events import Events
+
     return Events(settings().event_bus_name, _client("events"))
 
 
 @cache
 def downloads() -> Downloads:
     """The way to finished clips."""
+    from videoconductor.download import Bounds, Downloads
+
     bounds = Bounds(max_bytes=settings().max_clip_bytes, seconds=settings().copy_seconds)
     return Downloads(settings().source_origins, bounds)
 
@@ -304,7 +335,9 @@ def webhook_keys() -> tuple[str, ...]:
 def _webhook_keys(_period: int) -> tuple[str, ...]:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    client, name = _client("secretsmanager"), settings().webhook_key_secret
+    from videoconductor import webhooks
+
+    client, name = secrets(), settings().webhook_key_secret
     try:
         newest = client.get_secret_value(SecretId=name)
         keys = [newest["SecretString"]]
@@ -322,6 +355,8 @@ def redelivered(name: str, run_id: str | None) -> FilmRun:
 
     Raises FilmNotFound, NotAllowed, QueueUnavailable.
     """
+    from videoconductor import webhooks
+
     run = manifest().run(name, run_id)
     webhooks.redeliver(run, webhook_queue())
     return run
@@ -372,6 +407,8 @@ def painter() -> Painter:
 
 def pace() -> Pace:
     """The times of a render."""
+    from videoconductor.workflow import Pace
+
     return Pace(
         poll_interval=settings().poll_interval_ms / 1000,
         poll_timeout=settings().poll_timeout_ms / 1000,
@@ -381,6 +418,8 @@ def pace() -> Pace:
 
 def watch() -> Watch:
     """What drift is measured by, and what follows from it."""
+    from videoconductor.drift import Watch
+
     # What counts metrics is of the functions that work on renders, not of every door.
     from videoconductor.task import count
 
@@ -395,6 +434,8 @@ def watch() -> Watch:
 @cache
 def machine() -> Machine:
     """The state machines."""
+    from videoconductor.machine import Machine
+
     arns = settings().state_machine_arn, settings().film_machine_arn
     return Machine(arns[0], _client("stepfunctions"), arns[1])
 
@@ -420,6 +461,8 @@ def director() -> Director:
 @cache
 def conductor() -> Conductor:
     """The commands of the doors."""
+    from videoconductor.conductor import Conductor
+
     return Conductor(
         modes=quality_modes(),
         models=models(),
@@ -427,12 +470,18 @@ def conductor() -> Conductor:
         manifest=manifest(),
         library=library(),
         machine=machine(),
-        announce=lambda render: workflow.announce(render, manifest(), events(), watch(), now),
+        announce=_announce,
         attach_job=attach_job,
         poll_timeout=settings().poll_timeout_ms / 1000,
         new_id=lambda: uuid.uuid4().hex,
         clock=now,
     )
+
+
+def _announce(render: Render) -> Render:
+    from videoconductor import workflow
+
+    return workflow.announce(render, manifest(), events(), watch(), now)
 
 
 @cache
@@ -514,6 +563,8 @@ def film(
 
     As soon as it is over, else after so many seconds. Raises FilmNotFound.
     """
+    from videoconductor import filming, waiting
+
     run = manifest().run(name, run_id)
     # Thousands of clips take their time to be looked up: the answer is not to come too late.
     seconds = min(seconds, waiting.MOST_SECONDS - run.total / CLIPS_A_SECOND)
@@ -545,6 +596,7 @@ def awaited(render_id: str, seconds: float) -> Render:
 
     Raises RenderNotFound.
     """
+    from videoconductor import waiting
 
     def look() -> Render:
         return manifest().read(render_id)
@@ -567,12 +619,24 @@ def jitter() -> random.Random:
     return random.Random()  # noqa: S311
 
 
+def prepare(*parts: Callable[[], object]) -> None:
+    """On Lambda, build these now: while the function is loaded, not within its first request.
+
+    Anywhere else they are built at first use, and nothing of the environment is read at import.
+    """
+    if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
+        for part in parts:
+            part()
+
+
 def forget() -> None:
     """Build everything anew at the next use: for tests that change the environment."""
     for cached in (
         settings,
         _say_that_nothing_can_be_delivered,
-        _secrets,
+        _session,
+        _secret,
+        secrets,
         quality_modes,
         models,
         document,
@@ -594,8 +658,15 @@ def forget() -> None:
         cached.cache_clear()
 
 
+@cache
+def _session() -> Session:
+    """One for all clients, with one loader. boto3 adds nothing but its import."""
+    from botocore.session import get_session
+
+    return get_session()
+
+
 def _client(name: str) -> Any:
-    import boto3
     from botocore.config import Config
 
     retries: Any = {"mode": "standard", "total_max_attempts": 3}
@@ -609,7 +680,7 @@ def _client(name: str) -> Any:
         # Presigned urls name the bucket's own region: a new bucket redirects from the global host.
         s3={"addressing_style": "virtual"} if name == "s3" else None,
     )
-    client: BaseClient = boto3.client(name, config=config)  # type: ignore[call-overload]
+    client: BaseClient = _session().create_client(name, config=config)
     return client
 
 
