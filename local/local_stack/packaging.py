@@ -135,10 +135,10 @@ def layer_of(reference: Any, layers: Mapping[str, Template]) -> tuple[str, str]:
     layer = layers.get(reference.get("Ref", "")) if isinstance(reference, dict) else None
     if layer is None:
         raise DeployFailed(f"a layer that is not in the template cannot run locally: {reference}")
-    # A layer's own Makefile puts what it builds into python/ itself.
+    # A makefile takes the folder as it is, python/ and all.
     method = str(layer.get("Metadata", {}).get("BuildMethod", ""))
-    built = method.startswith("python") or method == "makefile"
-    return layer["Properties"]["ContentUri"], "opt/python/" if built else "opt/"
+    prefix = "opt/python/" if method.startswith("python") else "opt/"
+    return layer["Properties"]["ContentUri"], prefix
 
 
 def zip_function(code: Path, layers: list[tuple[Path, str]]) -> bytes:

@@ -167,20 +167,13 @@ def test_without_a_template_the_message_says_where_it_was_looked_for(tmp_path):
         package(tmp_path, "us-east-1")
 
 
-def test_a_layer_that_a_makefile_builds_has_its_packages_where_python_looks():
+def test_a_layer_that_a_makefile_builds_lies_as_its_folder_does():
     def lies(**metadata):
         layer = {"Properties": {"ContentUri": "layers/x"}, "Metadata": metadata}
         return packaging.layer_of({"Ref": "X"}, {"X": layer})
 
-    assert (
-        lies(BuildMethod="makefile")
-        == lies(BuildMethod="python3.13")
-        == (
-            "layers/x",
-            "opt/python/",
-        )
-    )
-    assert lies() == ("layers/x", "opt/")
+    assert lies(BuildMethod="python3.13") == ("layers/x", "opt/python/")
+    assert lies(BuildMethod="makefile") == lies() == ("layers/x", "opt/")
 
 
 def test_how_a_layer_is_built_and_pinned_is_not_packaged(tmp_path):
