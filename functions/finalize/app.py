@@ -4,7 +4,14 @@ from videoconductor import wiring, workflow
 from videoconductor.clip import Render
 from videoconductor.task import task
 
-wiring.prepare(Render.model_rebuild, wiring.manifest, wiring.library, wiring.events)
+wiring.prepare(
+    Render.model_rebuild,
+    wiring.manifest,
+    wiring.library,
+    wiring.downloads,
+    wiring.events,
+    wiring.watch,
+)
 
 
 @task

@@ -4,7 +4,13 @@ from videoconductor import wiring, workflow
 from videoconductor.clip import Render
 from videoconductor.task import task
 
-wiring.prepare(Render.model_rebuild, wiring.manifest, wiring.library, wiring.secrets)
+wiring.prepare(
+    Render.model_rebuild,
+    wiring.manifest,
+    wiring.library,
+    wiring.secrets,
+    wiring.providers,
+)
 
 
 @task

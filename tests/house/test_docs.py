@@ -51,7 +51,9 @@ from videoconductor.clip import (
 )
 from videoconductor.ledger import Counter
 from videoconductor.listing import Page
+from videoconductor.models import ModelCatalog
 from videoconductor.providers import xai
+from videoconductor.quality import QualityModes
 from videoconductor.spending import Standings
 from videoconductor.tools import catalog
 from videoconductor_cli.main import app
@@ -63,8 +65,8 @@ TEMPLATE = Cloud.template()
 STATES = json.loads(definition())["States"]
 FILM = yaml.safe_load((ROOT / "statemachine/render_film.asl.yaml").read_text())["States"]
 FILM_STATES = {**FILM, **FILM["Clips"]["ItemProcessor"]["States"]}
-MODES = wiring.QualityModes.from_json((ROOT / "presets/video-presets.json").read_text())
-MODELS = wiring.ModelCatalog.from_json((ROOT / "presets/models.json").read_text())
+MODES = QualityModes.from_json((ROOT / "presets/video-presets.json").read_text())
+MODELS = ModelCatalog.from_json((ROOT / "presets/models.json").read_text())
 FAILURE = Failure(error="ModerationRejected", message="withheld", code="moderated")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INFRASTRUCTURE = {

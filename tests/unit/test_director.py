@@ -127,7 +127,7 @@ class Film:
             models=models,
             defaults=PlanDefaults(),
             manifest=self.table,  # type: ignore[arg-type]
-            library=self.library,
+            library=lambda: self.library,
             machine=none,
             announce=none,
             attach_job=none,

@@ -75,7 +75,7 @@ class Conductor:
     models: ModelCatalog
     defaults: PlanDefaults
     manifest: Manifest
-    library: Library
+    library: Callable[[], Library]  # few requests need it, and its client takes long to build
     machine: Machine
     announce: Callable[[Render], Render]
     attach_job: Callable[[str, str], Job]
@@ -151,7 +151,7 @@ class Conductor:
             with suppress(RenderNotFound):
                 return self._again(self.manifest.read(new_id), digest)
         order = remastering.order(
-            self.manifest.read(render_id), wanted, self.modes, self.library.uri
+            self.manifest.read(render_id), wanted, self.modes, self.library().uri
         )
         defaults = replace(self.defaults, own_images=order.frames)
         try:
@@ -272,7 +272,7 @@ class Conductor:
         record = self.manifest.read(render_id)
         if record.job is not None or record.status not in SETTLED - {"finalized"}:
             return None
-        return recovering.come(record, recovering.expected(record), self.library)
+        return recovering.come(record, recovering.expected(record), self.library())
 
     def retry(
         self,
@@ -344,7 +344,7 @@ class Conductor:
     def _own_source(self, request: ClipRequest) -> _Source:
         """What is known of the source clip, if it is one of the film's own."""
         url = request.source_video_url
-        if self.library.key_of(url) is None:  # an entry that was taken in may name any bucket
+        if self.library().key_of(url) is None:  # an entry that was taken in may name any bucket
             return _Source()
         film = request.pipeline_request_id or DEFAULT_FILM
         for entry in self.manifest.entries(film):
@@ -386,7 +386,7 @@ class Conductor:
                 return frame
             media_type, content = inputs.inline_image(frame.url)
             name = f"{render_id}-{name}-{hashlib.sha256(content).hexdigest()[:16]}"
-            key = self.library.put_frame(film, clip_id, name, media_type, content)
+            key = self.library().put_frame(film, clip_id, name, media_type, content)
             return Frame(key=key, media_type=media_type)
 
         return plan.model_copy(

@@ -194,6 +194,11 @@ def _xai() -> Provider:
 PROVIDERS = {"xai": _xai}
 
 
+def providers() -> list[Provider]:
+    """All of them."""
+    return [provider(name) for name in PROVIDERS]
+
+
 def attach_job(name: str, request_id: str) -> Job:
     """The handle of a provider's job, from its request id."""
     return provider(name).attach(request_id)
@@ -468,7 +473,7 @@ def conductor() -> Conductor:
         models=models(),
         defaults=plan_defaults(),
         manifest=manifest(),
-        library=library(),
+        library=library,
         machine=machine(),
         announce=_announce,
         attach_job=attach_job,

@@ -1,0 +1,26 @@
+"""State Finalize as it is often written: all of it imported and built at the top."""
+
+import os
+
+import boto3
+import httpx
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from naive_models import Render
+
+logger = Logger(service="naive")
+metrics = Metrics(namespace="Naive", service="naive")
+tracer = Tracer(service="naive")
+dynamodb = boto3.client("dynamodb")
+library = boto3.client("s3")
+events = boto3.client("events")
+http = httpx.Client()
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics
+def handler(event, context):
+    render = Render.model_validate(event)
+    content = http.get(render.clip.url).content
+    library.put_object(Bucket=os.environ["BUCKET_NAME"], Key=render.renderId, Body=content)
+    return render.model_copy(update={"status": "finalized"}).model_dump(mode="json")
