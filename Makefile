@@ -110,10 +110,10 @@ seeded: $(VENV)/.ready ## put each seeded bug into a copy of the project and see
 	@$(BIN)/python -m tests.seeded $(BUG)
 
 load: $(VENV)/.ready ## bursts, then ten minutes of faults and kills, on the local stack: docs/load.md
-	@$(BIN)/python benchmarks/load.py --page docs/load.md
+	@$(BIN)/python -m benchmarks.load --page docs/load.md
 
-bench: $(VENV)/.ready ## measure what docs/performance.md claims
-	@$(BIN)/python benchmarks/finalize_memory.py
+bench: $(VENV)/.ready ## measure what docs/performance.md claims, and write its table (valgrind)
+	@$(BIN)/python -m benchmarks --page docs/performance.md
 
 clean: ## remove what was built or generated here
 	rm -rf $(VENV) $(SAM_VENV) $(AUDIT_VENV) .aws-sam .mypy_cache .pytest_cache .ruff_cache .videoconductor .videoconductor-demo generated

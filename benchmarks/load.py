@@ -5,7 +5,7 @@ its time. Then renders at a steady rate, while xAI's simulator lets a share of i
 and a function's process is killed again and again. At the end every job, attempt, object, entry
 and counter is held against the others. 0 when nothing was lost or started twice.
 
-Usage: python benchmarks/load.py [--minutes 10] [--gap 3] [--bursts 16 32 64] [--page docs/load.md]
+Usage: python -m benchmarks.load [--minutes 10] [--gap 3] [--bursts 16 32 64] [--page docs/load.md]
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.meters import cpu_seconds, processes, resident
 from local_stack import Endpoints, LocalStack, Options, sweep
 from local_stack.clients import clients_of
 from videoconductor import VideoConductor, ledger
@@ -48,8 +49,6 @@ COLUMNS = (
 )
 HELD = {"submitting", "unknown", "abandoned"}
 PARAMETERS = {"PollIntervalMs": "2000", "LeaseSeconds": "20"}
-TICKS = os.sysconf("SC_CLK_TCK")
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def options(fault_rate: float) -> Options:
@@ -73,30 +72,6 @@ class Meter:
             self.peak_bytes = max(self.peak_bytes, sum(map(resident, processes(self.stack))))
             with suppress(Exception):  # a look that fails is made again
                 self.most_open = max(self.most_open, len(self.manifest.open_renders(10_000)))
-
-
-def processes(stack: LocalStack) -> list[int]:
-    """Every process of a stack."""
-    found = stack.status()
-    return [*found.emulators, *found.simulators, *found.functions]
-
-
-def resident(pid: int) -> int:
-    """Resident bytes of a process; pages that several share count for each."""
-    with suppress(OSError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
-    return 0
-
-
-def cpu_seconds(stack: LocalStack) -> float:
-    """CPU of the stack's processes so far, and of those that they have buried."""
-    found, total = stack.status(), 0
-    keepers = {*found.emulators, *found.simulators}
-    for pid in {*keepers, *found.functions}:
-        with suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += sum(map(int, fields[11:15] if pid in keepers else fields[11:13]))
-    return total / TICKS
 
 
 @dataclass

@@ -1,0 +1,70 @@
+"""Every figure of docs/performance.md, the naive way beside ours, in one run.
+
+Usage: python -m benchmarks [--only imports films] [--page docs/performance.md]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks.rows import Row
+
+# Each has rows(); in the order of the table.
+MODULES = ("imports", "packages", "polling", "copies", "bursts", "door", "films", "cli", "demo")
+BEGIN, END = "<!-- written by make bench: begin -->\n", "<!-- written by make bench: end -->\n"
+HEAD = ("| | naive | ours | ours / naive | goal | |", "|---|---:|---:|---:|---|---|")
+
+
+def shown(number: float | None, unit: str = "") -> str:
+    """A figure as a person reads it, with three digits that count."""
+    if number is None:
+        return ""
+    text = f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
+    return f"{text} {unit}".strip()
+
+
+def line(row: Row) -> str:
+    """A line of the table."""
+    ratio = shown(row.ours / row.naive) if row.naive else ""
+    cells = (row.name, shown(row.naive, row.unit), shown(row.ours, row.unit), ratio, row.goal)
+    return f"| {' | '.join(cells)} | {'yes' if row.is_met else '**no**'} |"
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The rows as Markdown."""
+    return "\n".join([*HEAD, *map(line, rows)]) + "\n"
+
+
+def written(page: str, text: str) -> str:
+    """A page with its table replaced. Raises ValueError where it has no place for one."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError("the page does not say where the table goes")
+    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=MODULES, default=MODULES)
+    parser.add_argument("--page", type=Path)
+    chosen = parser.parse_args()
+    rows: list[Row] = []
+    for name in chosen.only:
+        began = time.monotonic()
+        found = importlib.import_module(f"benchmarks.{name}").rows()
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        print("\n".join(map(line, found)), flush=True)
+        rows += found
+    if chosen.page is not None:
+        chosen.page.write_text(written(chosen.page.read_text(), table(rows)))
+    return 0 if all(row.is_met for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
