@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from videoconductor import planning
-from videoconductor.clip import TICKS_PER_USD, ClipRequest, RenderPlan
+from videoconductor.clip import TICKS_PER_USD, ClipRequest, Incoming, RenderPlan
 from videoconductor.errors import (
     CopyInterrupted,
     InvalidRequest,
@@ -34,7 +34,7 @@ SECONDS = 1
 GRACE = 30.0  # seconds after the job is done in which the file may still come
 
 # Opens what has arrived, in chunks; None where nobody here can look.
-Arrived = Callable[[], AbstractContextManager[Iterator[bytes]]]
+Arrived = Callable[[], AbstractContextManager[Incoming]]
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ def _arrival(arrived: Arrived, pace: Pace) -> Arrival:
 def _look(arrived: Arrived) -> Arrival:
     inspector, size = Mp4Inspector(), 0
     try:
-        with arrived() as chunks:
-            for chunk in chunks:
+        with arrived() as incoming:
+            for chunk in incoming.chunks:
                 size += len(chunk)
                 inspector.feed(chunk)
             inspector.facts()

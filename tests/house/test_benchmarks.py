@@ -10,14 +10,17 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads VmHWM, which Linux alone has")
-def test_the_memory_of_finalize_can_be_measured():
+def test_copies_can_be_measured_and_each_is_one_request():
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks/finalize_memory.py"), "2"],
+        [sys.executable, "-m", "benchmarks.copying", "--quick"],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert "2 MB" in done.stdout
-    assert "MiB" in done.stdout
+    names, requests = ("CPU a GB, 2 MB", "peak memory, 4 MB"), done.stdout.splitlines()[-1]
+    assert all(name in done.stdout for name in names)
+    assert "S3 requests a clip" in requests
+    assert "missed" not in requests

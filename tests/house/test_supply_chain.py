@@ -81,8 +81,9 @@ def test_layers_of_one_function_agree_on_what_both_hold():
 def test_the_layers_have_what_the_project_says_it_needs():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = {canonical(re.match(r"[\w.-]+", one)[0]) for one in project["dependencies"]}
-    # The command line's; functions make clients with botocore, which is boto3 without its import.
-    of_people = {"typer", "rich", "boto3"}
+    # The client's and the command line's; functions make clients with botocore, which is boto3
+    # without its import.
+    of_people = {"boto3", "httpx", "typer", "rich"}
     assert needed - of_people <= {pin.name for pin in DEPLOYED["dependencies"]}
 
 
@@ -151,15 +152,15 @@ def too_few(build):
 
 
 def another_version(build):
-    [info] = build.glob("DependenciesLayer/python/httpx-*.dist-info/METADATA")
-    info.write_text("Metadata-Version: 2.1\nName: httpx\nVersion: 0.1\n")
-    return "httpx"
+    [info] = build.glob("DependenciesLayer/python/urllib3-*.dist-info/METADATA")
+    info.write_text("Metadata-Version: 2.1\nName: urllib3\nVersion: 0.1\n")
+    return "urllib3"
 
 
 def another_file(build):
     path = build / "DependenciesLayer/wheels.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "certifi": "0" * 64}))
-    return "certifi"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "jmespath": "0" * 64}))
+    return "jmespath"
 
 
 def nobody_knows(build):

@@ -25,6 +25,7 @@ that AWS uses. `times` is how often the fault strikes, 0 is always.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -172,7 +173,7 @@ def watch_events(drill: Drill) -> None:
 
     def handled(runtime: Any, handler: Any, invocation: str, event: Any, *rest: Any) -> None:
         watch_boto(drill)
-        watch_httpx(drill)
+        watch_wire(drill)
         drill.begin(runtime, invocation, event)
 
         def around(document: Any, context: Any) -> Any:
@@ -270,47 +271,39 @@ def lost(host: str) -> Exception:
 
 
 @once
-def watch_httpx(drill: Drill) -> Any:
-    """See each request to xAI, and each download."""
-    httpx = sys.modules.get("httpx")
-    if httpx is None:
+def watch_wire(drill: Drill) -> Any:
+    """See each request to xAI, and each download. The reading of answers is seen above."""
+    addresses = sys.modules.get("videoconductor.addresses")
+    if addresses is None:
         return False
-    from httpcore._sync import http11
+    exchange = addresses.Direct.__call__
 
-    send = httpx.HTTPTransport.handle_request
-    read = http11.HTTP11Connection._receive_response_headers
-
-    def sent(self: Any, request: Any) -> Any:
-        drill.called(*purpose(request.method, request.url.path))
+    def sent(self: Any, request: Any, limit: Any) -> Any:
+        drill.called(*purpose(request.method, request.target.path))
         try:
-            return exchanged(self, request)
+            return exchanged(self, request, limit)
         finally:
             drill.at_hand, drill.dies_unread = None, False
 
-    def exchanged(self: Any, request: Any) -> Any:
+    def exchanged(self: Any, request: Any, limit: Any) -> Any:
         fault = drill.fault("before", "during")
         drill.strike(fault)
         if fault == "throttle":
-            return httpx.Response(429, json={"error": "Too many requests: by a drill"})
+            words = io.BytesIO(b'{"error": "Too many requests: by a drill"}')
+            return addresses.Reply(429, {"content-type": "application/json"}, words)
         if fault == "refuse":
-            raise httpx.ConnectError("by a drill", request=request)
-        answer = send(self, request)
+            raise addresses.NotConnected("by a drill")
+        answer = exchange(self, request, limit)
         if fault == "lose":
             answer.close()
-            raise httpx.ReadError("by a drill", request=request)
+            raise addresses.Broken("by a drill")
         if drill.plan.get("moment") == "after" and drill.fault("after"):
-            for _ in answer.stream:  # read to its end
+            for _ in answer.pieces():  # read to its end
                 pass
             drill.die()
         return answer
 
-    def answered(self: Any, request: Any) -> Any:
-        stream = getattr(self._network_stream, "get_extra_info", lambda _: None)("socket")
-        drill.die_unread(stream)
-        return read(self, request)
-
-    httpx.HTTPTransport.handle_request = sent
-    http11.HTTP11Connection._receive_response_headers = answered  # type: ignore[method-assign]
+    addresses.Direct.__call__ = sent
     return True
 
 

@@ -134,7 +134,10 @@ def _request(opened: socket.socket) -> bytes:
         if line.lower().startswith(b"content-length:"):
             length = int(line.split(b":")[1])
     while len(body) < length:
-        body += opened.recv(65536)
+        piece = opened.recv(65536)
+        if not piece:
+            break
+        body += piece
     return head + b"\r\n\r\n" + body
 
 

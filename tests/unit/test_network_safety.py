@@ -11,18 +11,19 @@ import time
 import tracemalloc
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 
-import httpx
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests import wires
 from videoconductor import addresses, inputs
+from videoconductor.addresses import NotConnected, Patience
 from videoconductor.download import Bounds, Downloads
 from videoconductor.errors import (
     CopyInterrupted,
     NotAClip,
+    NotSent,
     ProviderUnavailable,
     ReceiverUnavailable,
     SourceNotAllowed,
@@ -40,33 +41,27 @@ OPEN_END = 30.0  # what a hostile server would take
 # -- each edge, against one server ---------------------------------------------------------------
 
 
-@cache
-def plain():
-    """The shipped client, built once: its certificates take their time."""
-    return addresses.client()
-
-
-def downloaded(origin, http=None):
+def downloaded(origin, wire=None):
     bounds = Bounds(max_bytes=2**20, seconds=SECONDS)
-    downloads = Downloads([origin], bounds, http=http or plain())
-    with downloads.open(f"{origin}/a.mp4") as chunks:
-        return sum(map(len, chunks))
+    downloads = Downloads([origin], bounds, wire=wire)
+    with downloads.open(f"{origin}/a.mp4") as incoming:
+        return sum(map(len, incoming.chunks))
 
 
-def called_back(origin, http=None):
-    receivers = Receivers(loopback=True, seconds=SECONDS, http=http or plain())
+def called_back(origin, wire=None):
+    receivers = Receivers(loopback=True, seconds=SECONDS, wire=wire)
     return receivers.post(f"{origin}/take", {"webhook-id": "wh_1"}, b"{}")
 
 
-def polled(origin, http=None):
-    return Xai(f"{origin}/v1", lambda renew: "key", http=http or plain()).poll({"requestId": "1"})
+def polled(origin, wire=None):
+    return Xai(f"{origin}/v1", lambda renew: "key", wire=wire).poll({"requestId": "1"})
 
 
 @pytest.fixture
 def started(plan):
-    def start(origin, http=None):
+    def start(origin, wire=None):
         lamp = plan(prompt="a lamp")
-        return Xai(f"{origin}/v1", lambda renew: "key", http=http or plain()).start(
+        return Xai(f"{origin}/v1", lambda renew: "key", wire=wire).start(
             lamp, lambda frame: frame.url, "trace"
         )
 
@@ -119,13 +114,13 @@ SLOW_HEADS = [silence, a_byte_at_a_time, headers_that_trickle, informational_wit
 
 
 def handshake(certificate, host="localhost"):
-    """A context that serves for a host, and a client that trusts it and nobody else."""
+    """A context that serves for a host, and a wire that trusts it and nobody else."""
     cert, key = certificate(host)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     trust = ssl.create_default_context()
     trust.load_verify_locations(cert)
-    return context, httpx.Client(transport=httpx.HTTPTransport(verify=trust), trust_env=False)
+    return context, addresses.Direct(lambda: trust)
 
 
 @pytest.mark.parametrize("edge", EDGES)
@@ -134,12 +129,12 @@ def handshake(certificate, host="localhost"):
 def test_a_head_that_never_ends_is_hung_up_on_in_time(
     serve, certificate, edges, edge, is_secure, answer
 ):
-    context, http = handshake(certificate) if is_secure else (None, None)
+    context, wire = handshake(certificate) if is_secure else (None, None)
     server = serve(answer, context)
     call, error = edges[edge]
     began = time.monotonic()
     with pytest.raises(error):
-        call(server.origin.replace("127.0.0.1", "localhost"), http)
+        call(server.origin.replace("127.0.0.1", "localhost"), wire)
     assert time.monotonic() - began < GENEROUS
     assert len(server.requests) == 1
 
@@ -167,21 +162,20 @@ class Unwilling:
 
     def wrap_socket(self, opened, server_side):
         opened.recv(10)
-        again(opened, b"\x16", 0.05)
+        opened.sendall(b"\x16\x03\x03\x3f\xff")  # a record of so many bytes, which trickle
+        again(opened, b"\x02", 0.05)
         raise OSError
 
 
 @pytest.mark.parametrize("edge", EDGES)
-def test_a_handshake_that_trickles_ends_by_itself(serve, edges, edge, monkeypatch):
-    # The bounds of a connection, which no hanging up shortens.
-    for bounds in ("_JOB", "_POLL"):
-        short = httpx.Timeout(SECONDS)
-        monkeypatch.setattr(xai, bounds, replace(getattr(xai, bounds), timeout=short))
+def test_a_handshake_that_trickles_is_hung_up_on_and_nothing_was_sent(serve, edges, edge):
     call, _ = edges[edge]
     began = time.monotonic()
-    with pytest.raises(Exception, match=r"Connect|no answer|longer than"):
+    with pytest.raises(Exception, match=r"reached|answer|longer than") as raised:
         call(serve(silence, Unwilling()).origin)
     assert time.monotonic() - began < GENEROUS
+    if edge == "post":
+        assert raised.type is NotSent
 
 
 @pytest.mark.parametrize("is_secure", [False, True], ids=["http", "https"])
@@ -196,11 +190,11 @@ def test_a_body_that_we_hung_up_on_is_not_taken_for_a_whole_one(
         opened.sendall(HEAD + b"\r\n" + whole.encode())
         opened.recv(1)
 
-    context, http = handshake(certificate) if is_secure else (None, None)
+    context, wire = handshake(certificate) if is_secure else (None, None)
     server = serve(answer, context)
     call, error = edges[edge]
     with pytest.raises(error, match=r"too long|longer than"):
-        call(server.origin.replace("127.0.0.1", "localhost"), http)
+        call(server.origin.replace("127.0.0.1", "localhost"), wire)
 
 
 @pytest.mark.parametrize("edge", ["poll", "post"])
@@ -244,7 +238,7 @@ def test_no_proxy_of_the_environment_is_gone_through(serve, edges, edge, variabl
     monkeypatch.setenv(variable, proxy.origin)
     body = b'{"request_id": "1", "status": "pending"}'
     server = serve(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-    edges[edge][0](server.origin, addresses.client())
+    edges[edge][0](server.origin)
     assert proxy.requests == []
     assert len(server.requests) == 1
 
@@ -274,17 +268,17 @@ def way(resolver, seen):
     """A download and a webhook by way of a resolver; what gets as far as a connection is `seen`."""
 
     def answer(request):
-        seen.append(request.url.host)
-        return httpx.Response(200, stream=httpx.ByteStream(b"clip"))
+        seen.append(request.address)
+        return wires.reply(200, b"clip")
 
-    http = httpx.Client(transport=httpx.MockTransport(answer))
+    wire = wires.wire(answer)
     bounds = Bounds(seconds=SECONDS)
-    downloads = Downloads(["https://vidgen.x.ai"], bounds, http=http, resolver=resolver)
-    receivers = Receivers(seconds=SECONDS, http=http, resolver=resolver)
+    downloads = Downloads(["https://vidgen.x.ai"], bounds, wire=wire, resolver=resolver)
+    receivers = Receivers(seconds=SECONDS, wire=wire, resolver=resolver)
 
     def download():
-        with downloads.open(URL) as chunks:
-            return b"".join(chunks)
+        with downloads.open(URL) as incoming:
+            return b"".join(incoming.chunks)
 
     return {"download": download, "webhook": lambda: receivers.post(URL, {}, b"{}")}
 
@@ -342,18 +336,18 @@ def test_of_thousands_of_addresses_a_few_are_tried(kind):
     tried = []
 
     def answer(request):
-        tried.append(request.url.host)
-        raise httpx.ConnectError("nobody there")
+        tried.append(request.address)
+        raise NotConnected("nobody there")
 
     many = [str(ipaddress.ip_address("8.8.0.0") + n) for n in range(5000)]
-    http = httpx.Client(transport=httpx.MockTransport(answer))
+    wire = wires.wire(answer)
     if kind == "download":
-        opened = Downloads(["https://vidgen.x.ai"], http=http, resolver=lambda *_: many).open(URL)
-        with pytest.raises(CopyInterrupted, match="ConnectError"), opened:
+        opened = Downloads(["https://vidgen.x.ai"], wire=wire, resolver=lambda *_: many).open(URL)
+        with pytest.raises(CopyInterrupted, match="nobody there"), opened:
             pass
     else:
-        with pytest.raises(ReceiverUnavailable, match="ConnectError"):
-            Receivers(http=http, resolver=lambda *_: many).post(URL, {}, b"{}")
+        with pytest.raises(ReceiverUnavailable, match="nobody there"):
+            Receivers(wire=wire, resolver=lambda *_: many).post(URL, {}, b"{}")
     assert tried == many[: len(tried)]
     assert 1 <= len(tried) <= addresses.MAX_ADDRESSES
 
@@ -362,14 +356,13 @@ def test_no_further_address_is_tried_when_the_time_is_over():
     tried = []
 
     def answer(request):
-        tried.append(request.url.host)
+        tried.append(request.address)
         limit.end()
-        raise httpx.ConnectTimeout("nobody there")
+        raise NotConnected("nobody there")
 
-    http = httpx.Client(transport=httpx.MockTransport(answer))
-    found, timeout = ["8.8.8.8", "8.8.4.4"], httpx.Timeout(1)
-    with addresses.bounded(60) as limit, pytest.raises(httpx.ConnectTimeout):
-        addresses.sent(http, "GET", httpx.URL(URL), found, limit, timeout=timeout)
+    (_, target), found, patience = addresses.parsed(URL), ["8.8.8.8", "8.8.4.4"], Patience(1, 1, 1)
+    with addresses.bounded(60) as limit, pytest.raises(NotConnected):
+        addresses.sent(wires.wire(answer), "GET", target, found, limit, patience=patience)
     assert tried == ["8.8.8.8"]
 
 
@@ -437,11 +430,8 @@ def test_addresses_of_the_open_internet_are_public():
         assert inputs.is_public_address(address)
 
 
-def _nobody(request):
+def _nobody(request, limit):
     raise AssertionError("nothing was to be sent")
-
-
-NOBODY = httpx.Client(transport=httpx.MockTransport(_nobody))
 
 
 def spellings(address):
@@ -474,7 +464,7 @@ def spellings(address):
 @example(ipaddress.ip_address("127.0.0.1"))
 @example(ipaddress.ip_address("169.254.169.254"))
 def test_a_private_address_is_refused_however_it_is_spelt(address):
-    receivers = Receivers(http=NOBODY, resolver=lambda *_: [str(address)])
+    receivers = Receivers(wire=_nobody, resolver=lambda *_: [str(address)])
     for host in [str(address), *spellings(address)]:
         for scheme in ("https", "http"):
             with pytest.raises(ValueError, match=r"public|well-formed|https"):
@@ -527,7 +517,7 @@ def test_a_name_in_punycode_is_a_name_like_any_other_and_its_address_is_judged()
     url = "https://xn--bcher-kva.example.com/take"
     assert inputs.callback_url(url) == url
     with pytest.raises(ReceiverUnavailable, match="public address"):
-        Receivers(http=NOBODY, resolver=lambda *_: ["10.0.0.1"]).post(url, {}, b"{}")
+        Receivers(wire=_nobody, resolver=lambda *_: ["10.0.0.1"]).post(url, {}, b"{}")
 
 
 @given(st.text(max_size=200))

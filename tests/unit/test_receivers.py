@@ -7,10 +7,10 @@ import socket
 import ssl
 import time
 
-import httpx
 import pytest
 
-from videoconductor import inputs
+from tests import wires
+from videoconductor import addresses, inputs
 from videoconductor.errors import ReceiverUnavailable
 from videoconductor.receivers import Answer, Receivers
 
@@ -24,15 +24,14 @@ def reply(status=200, headers="", body=b"taken"):
 
 
 class Never:
-    """A resolver or transport that must not be asked."""
+    """A resolver or wire that must not be asked."""
 
     def __call__(self, *arguments):
         raise AssertionError("nothing was to be looked up or sent")
 
 
 def refused(url, words, *, loopback=False, resolver=None):
-    http = httpx.Client(transport=httpx.MockTransport(Never()))
-    receivers = Receivers(loopback=loopback, http=http, resolver=resolver or Never())
+    receivers = Receivers(loopback=loopback, wire=Never(), resolver=resolver or Never())
     with pytest.raises(ReceiverUnavailable, match=words) as problem:
         receivers.post(url, HEADERS, b"{}")
     assert "topsecret" not in str(problem.value)
@@ -93,16 +92,14 @@ def test_a_name_is_looked_up_once_and_that_very_address_is_connected_to():
 
     def answer(request):
         seen.append(request)
-        return httpx.Response(204)
+        return wires.reply(204)
 
-    http = httpx.Client(transport=httpx.MockTransport(answer))
-    receivers = Receivers(http=http, resolver=lambda host, port: next(answers))
+    receivers = Receivers(wire=wires.wire(answer), resolver=lambda host, port: next(answers))
 
     assert receivers.post(URL, HEADERS, b"{}") == Answer(204)
     [request] = seen
-    assert (request.method, request.url.host) == ("POST", "8.8.8.8")
-    assert request.headers["host"] == "hooks.example.com"
-    assert request.extensions["sni_hostname"] == "hooks.example.com"
+    assert (request.method, request.address) == ("POST", "8.8.8.8")
+    assert request.target.authority == request.target.host == "hooks.example.com"
     with pytest.raises(ReceiverUnavailable, match="public address"):
         receivers.post(URL, HEADERS, b"{}")
     assert len(seen) == 1
@@ -131,12 +128,12 @@ def test_the_certificate_is_checked_against_the_name(serve, certificate, monkeyp
     trust.load_verify_locations(cert)
 
     def posted(host):
-        http = httpx.Client(transport=httpx.HTTPTransport(verify=trust))
-        receivers = Receivers(http=http, resolver=lambda *_: ["127.0.0.1"])
+        wire = addresses.Direct(lambda: trust)
+        receivers = Receivers(wire=wire, resolver=lambda *_: ["127.0.0.1"])
         return receivers.post(f"https://{host}:{server.port}/take", HEADERS, b"{}")
 
     assert posted("hooks.example.com") == Answer(200)
-    with pytest.raises(ReceiverUnavailable, match="ConnectError"):
+    with pytest.raises(ReceiverUnavailable, match="SSLCertVerificationError"):
         posted("other.example.com")
     assert len(server.requests) == 1
 
@@ -182,36 +179,36 @@ def _trickle(opened):
 @pytest.mark.parametrize("answer", [_silence, _trickle], ids=["silence", "a trickle of headers"])
 @pytest.mark.parametrize("is_secure", [False, True], ids=["http", "https"])
 def test_a_slow_receiver_is_given_up_in_time(serve, certificate, answer, is_secure):
-    context, http = None, None
+    context, wire = None, None
     if is_secure:
         cert, key = certificate("localhost")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
         trust = ssl.create_default_context()
         trust.load_verify_locations(cert)
-        http = httpx.Client(transport=httpx.HTTPTransport(verify=trust))
+        wire = addresses.Direct(lambda: trust)
     server = serve(answer, context)
     url = f"{server.origin.replace('127.0.0.1', 'localhost')}/take"
     began = time.monotonic()
     with pytest.raises(ReceiverUnavailable, match=r"no answer within 0\.5 s"):
-        Receivers(loopback=True, seconds=0.5, http=http).post(url, HEADERS, b"{}")
+        Receivers(loopback=True, seconds=0.5, wire=wire).post(url, HEADERS, b"{}")
     assert time.monotonic() - began < 1.5
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-"])
 def test_an_answer_that_is_none_is_tried_again(serve, answer):
-    with pytest.raises(ReceiverUnavailable, match="RemoteProtocolError"):
+    with pytest.raises(ReceiverUnavailable, match=r"RemoteDisconnected|BadStatusLine"):
         sent(serve(answer))
 
 
 def test_nobody_there_is_tried_again():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(ReceiverUnavailable, match="ConnectError"):
+    with pytest.raises(ReceiverUnavailable, match="ConnectionRefusedError"):
         Receivers(loopback=True).post(f"http://127.0.0.1:{port}/", HEADERS, b"{}")
 
 
 def test_no_url_is_logged_by_the_library_that_sends(serve, caplog):
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG):
         sent(serve(reply()))
     assert "topsecret" not in caplog.text

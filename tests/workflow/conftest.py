@@ -42,7 +42,6 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from videoconductor import intake, wiring
 from videoconductor.clip import FilmClip, FilmOrder, FilmRun, ManifestEntry, Render
-from videoconductor.providers import xai
 from xai_simulator.options import SimulatorOptions
 from xai_simulator.scenarios import Markers
 from xai_simulator.server import running
@@ -121,15 +120,6 @@ def definition(machine: str = "render_clip", **substitutions: Any) -> str:
     return json.dumps(
         yaml.safe_load(re.sub(r"\$\{(\w+)\}", lambda match: str(values[match[1]]), text))
     )
-
-
-@cache
-def xai_client() -> Any:
-    """The client as it is, built once: its certificates take their time."""
-    return _client()
-
-
-_client = xai.client
 
 
 @dataclass
@@ -395,7 +385,6 @@ def stage_on(
         _replace_edges_of_moto(stage, monkeypatch)
         monkeypatch.setattr(wiring, "now", stage.now)
         monkeypatch.setattr(wiring, "painter", lambda: stage.paint)
-        monkeypatch.setattr(xai, "client", xai_client)
         monkeypatch.setattr(wiring, "jitter", lambda: random.Random(7))  # noqa: S311
         publish = wiring.events().publish
 

@@ -3,6 +3,7 @@
 import pytest
 
 from videoconductor import wiring
+from videoconductor.clip import Incoming
 from videoconductor.errors import LibraryUnavailable, ManifestUnavailable
 
 RETRIED = ["short", "long", "truncated", "reset"]
@@ -173,10 +174,10 @@ def test_the_same_file_already_there_is_success(stage, monkeypatch):
     library = wiring.library()
     real = library.put_clip
 
-    def twice(key, chunks):
-        content = b"".join(chunks)
-        real(key, iter([content]))
-        real(key, iter([content]))
+    def twice(key, incoming):
+        content = b"".join(incoming.chunks)
+        real(key, Incoming(iter([content]), incoming.length))
+        real(key, Incoming(iter([content]), incoming.length))
 
     monkeypatch.setattr(library, "put_clip", twice)
 
@@ -189,7 +190,7 @@ def test_another_file_already_there_is_a_named_conflict_and_both_are_kept(stage)
     stage.run(first)
     other = b"".join(wiring.library().read(stage.record(first).clip.key))
     render = stage.submit(prompt="a lamp")
-    wiring.library().put_clip(wiring.library().clip_key(render), iter([other]))
+    wiring.library().put_clip(wiring.library().clip_key(render), Incoming(iter([other])))
 
     execution = stage.run(render)
 

@@ -9,10 +9,10 @@ import io
 import json
 
 import boto3
-import httpx
 import pytest
 from PIL import Image
 
+from tests import wires
 from tests.workflow.conftest import KEY
 from tests.workflow.test_interleavings import Gate
 from videoconductor import permits, wiring, workflow
@@ -53,13 +53,15 @@ def still_keys(stage):
 
 def posts_to_xai():
     """Path and body of every POST from now on, as they leave."""
-    sent = []
+    provider, sent = wiring.provider("xai"), []
+    real = provider._wire
 
-    def note(request):
+    def noted(request, limit):
         if request.method == "POST":
-            sent.append((request.url.path.removeprefix("/v1/"), json.loads(request.content)))
+            sent.append((request.target.path.removeprefix("/v1/"), json.loads(request.content)))
+        return real(request, limit)
 
-    wiring.provider("xai")._http.event_hooks = {"request": [note]}
+    provider._wire = noted
     return sent
 
 
@@ -70,16 +72,16 @@ def posts(stage):
 
 def answer_stills_with(monkeypatch, answer):
     """Let xAI answer every POST for a still with this; says how many there were."""
-    provider, real, asked = wiring.provider("xai"), httpx.HTTPTransport(), []
+    provider, asked = wiring.provider("xai"), []
+    real = provider._wire
 
-    def handle(request):
-        if not request.url.path.endswith("/images/generations"):
-            return real.handle_request(request)
+    def answered(request, limit):
+        if not request.target.path.endswith("/images/generations"):
+            return real(request, limit)
         asked.append(request)
         return answer(request)
 
-    http = httpx.Client(transport=httpx.MockTransport(handle))
-    monkeypatch.setattr(provider, "_http", http)
+    monkeypatch.setattr(provider, "_wire", answered)
     return asked
 
 
@@ -562,7 +564,7 @@ USAGE = {"usage": {"cost_in_usd_ticks": STILL_TICKS}}
 
 def test_a_200_without_an_image_is_failed_with_what_it_cost(stage, monkeypatch):
     body = {"data": []}
-    asked = answer_stills_with(monkeypatch, lambda _: httpx.Response(200, json=body | USAGE))
+    asked = answer_stills_with(monkeypatch, lambda _: wires.reply(200, body | USAGE))
     render = order(stage)
 
     execution = stage.run(render)
@@ -578,7 +580,7 @@ def test_a_200_without_an_image_is_failed_with_what_it_cost(stage, monkeypatch):
 def test_a_still_of_any_kind_is_kept_and_found_again_as_it_is(stage, monkeypatch, call):
     text = "data:image/webp;base64," + base64.b64encode(WEBP).decode()
     asked = answer_stills_with(
-        monkeypatch, lambda _: httpx.Response(200, json={"data": [{"b64_json": text}], **USAGE})
+        monkeypatch, lambda _: wires.reply(200, {"data": [{"b64_json": text}], **USAGE})
     )
     if call is not None:
         stage.kill(monkeypatch, wiring.library(), call, "after")

@@ -12,6 +12,7 @@ from videoconductor_cli import options
 from videoconductor_cli.errors import BadInput, NoClip
 
 if TYPE_CHECKING:
+    from videoconductor.clip import Incoming
     from videoconductor.wiring import Settings
     from videoconductor_cli.probing import Arrived, Finding
 
@@ -127,10 +128,11 @@ def _place(
 
 
 @contextmanager
-def _fetched(url: str) -> Iterator[Iterator[bytes]]:
+def _fetched(url: str) -> Iterator[Incoming]:
     import httpx
 
     from videoconductor.client.asking import is_local
+    from videoconductor.clip import Incoming
     from videoconductor.errors import NothingDelivered
 
     try:
@@ -140,7 +142,7 @@ def _fetched(url: str) -> Iterator[Iterator[bytes]]:
         ):
             if answer.status_code != 200:
                 raise NothingDelivered(str(answer.status_code))
-            yield answer.iter_bytes()
+            yield Incoming(answer.iter_bytes())
     except httpx.HTTPError as problem:
         raise NothingDelivered(type(problem).__name__) from problem
 

@@ -53,8 +53,8 @@ def fetch(
     place.mkdir(parents=True, exist_ok=True)
     draft = place / f".{name}.part"
     try:
-        with downloads.open(url) as chunks:
-            kept = _written(draft, chunks, check)
+        with downloads.open(url) as incoming:
+            kept = _written(draft, incoming.chunks, check)
         path = _published(draft, place / name, kept.sha256)
     finally:
         with suppress(OSError):

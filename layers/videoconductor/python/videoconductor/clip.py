@@ -6,10 +6,10 @@ Python spells names in snake_case; on every wire (HTTP, state input, records) th
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -344,6 +344,13 @@ class Delivery(Noun):
     model: str | None = None
     seconds: float | None = None
     attempt: int | None = None
+
+
+class Incoming(NamedTuple):
+    """A file as it arrives: untrusted, wherever it is from. Its length in bytes, if announced."""
+
+    chunks: Iterator[bytes]
+    length: int | None = None
 
 
 class Clip(Noun):

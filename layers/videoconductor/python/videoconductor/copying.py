@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
 
-from videoconductor.clip import Clip, Render
+from videoconductor.clip import Clip, Incoming, Render
 from videoconductor.errors import (
     ClipConflict,
     CopyInterrupted,
@@ -21,8 +21,8 @@ from videoconductor.mp4 import Mp4Facts, Mp4Inspector
 if TYPE_CHECKING:
     from videoconductor.library import Library
 
-# Opens the MP4 for reading, in chunks, as often as it is called: untrusted, wherever it is from.
-Source = Callable[[], AbstractContextManager[Iterator[bytes]]]
+# Opens the MP4 for reading, as often as it is called.
+Source = Callable[[], AbstractContextManager[Incoming]]
 
 
 def copy(record: Render, library: Library, source: Source) -> Clip:
@@ -33,8 +33,8 @@ def copy(record: Render, library: Library, source: Source) -> Clip:
     """
     key, scan = library.clip_key(record), _Scan()
     try:
-        with source() as chunks:
-            library.put_clip(key, scan.watch(chunks))
+        with source() as incoming:
+            _put(key, scan.watched(incoming), library)
     except KeyTaken:
         return _contested(record, library, source, scan.clip(key, library.sidecar_key(record)))
     except (UrlExpired, CopyInterrupted, NothingDelivered, NotAClip):
@@ -43,6 +43,15 @@ def copy(record: Render, library: Library, source: Source) -> Clip:
             raise
         return _standing(record, library)
     return scan.clip(key, library.sidecar_key(record))
+
+
+def _put(key: str, incoming: Incoming, library: Library) -> None:
+    try:
+        library.put_clip(key, incoming)
+    except KeyTaken:
+        for _ in incoming.chunks:  # S3 may say so early, and what came is to be known to its end
+            pass
+        raise
 
 
 def _standing(record: Render, library: Library) -> Clip:
@@ -59,8 +68,8 @@ def _contested(record: Render, library: Library, source: Source, ours: Clip) -> 
         if _standing(record, library).sha256 == ours.sha256:
             return ours
     beside = library.conflict_key(record, ours.sha256)
-    with suppress(KeyTaken), source() as chunks:
-        library.put_clip(beside, _Scan().watch(chunks))
+    with suppress(KeyTaken), source() as incoming:
+        library.put_clip(beside, _Scan().watched(incoming))
     raise ClipConflict(f"{ours.key} holds another file; this one is {beside}", code="conflict")
 
 
@@ -75,6 +84,9 @@ class _Scan:
         self._inspector = Mp4Inspector()
         self._bytes = 0
         self._facts: Mp4Facts | None = None
+
+    def watched(self, incoming: Incoming) -> Incoming:
+        return Incoming(self.watch(incoming.chunks), incoming.length)
 
     def watch(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:

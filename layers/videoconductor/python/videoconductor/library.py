@@ -8,11 +8,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
+from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from videoconductor.clip import Render
+from videoconductor.clip import Incoming, Render
 from videoconductor.errors import KeyTaken, LibraryUnavailable, NotAClip, NothingDelivered
 from videoconductor.inputs import IMAGE_SUFFIXES
 
@@ -47,10 +49,17 @@ class Library:
     """
 
     def __init__(
-        self, bucket: str, s3: S3Client, prefix: str, max_clip_bytes: int = MAX_CLIP_BYTES
+        self,
+        bucket: str,
+        s3: S3Client,
+        prefix: str,
+        max_clip_bytes: int = MAX_CLIP_BYTES,
+        once: Callable[[], S3Client] | None = None,
     ) -> None:
+        """`once` builds the client that tries nothing again: for what can be read only once."""
         self._bucket = bucket
         self._s3 = s3
+        self._once = cache(once or (lambda: s3))
         self._prefix = prefix.strip("/")
         self._max_clip_bytes = max_clip_bytes
 
@@ -137,8 +146,8 @@ class Library:
         return [(key, self.witnessed(self._bucket, key)) for key in keys]
 
     @contextmanager
-    def delivered(self, key: str, max_bytes: int | None = None) -> Iterator[Iterator[bytes]]:
-        """The bytes of a file that a provider delivered, in chunks.
+    def delivered(self, key: str, max_bytes: int | None = None) -> Iterator[Incoming]:
+        """A file that a provider delivered.
 
         Raises NothingDelivered when none is there, NotAClip for one that is larger than a clip may
         be, or than `max_bytes`.
@@ -155,7 +164,7 @@ class Library:
         try:
             if found["ContentLength"] > bound:
                 raise NotAClip(f"the file is larger than {bound} bytes")
-            yield _read(body)
+            yield Incoming(_read(body), found["ContentLength"])
         finally:
             body.close()
 
@@ -229,12 +238,37 @@ class Library:
                     raise KeyTaken from problem
                 raise
 
-    def put_clip(self, key: str, chunks: Iterable[bytes]) -> None:
-        """Write an MP4 as it arrives, holding PART_BYTES of it at most.
+    def put_clip(self, key: str, incoming: Incoming) -> None:
+        """Write an MP4 as it arrives: in one request, or in parts where its length is not known.
 
-        The object appears only when `chunks` ended without an exception. Raises KeyTaken when one
-        is there already, LibraryUnavailable when S3 fails; what `chunks` raises passes through.
+        The object appears only when its chunks ended without an exception. Raises KeyTaken when
+        one is there already, LibraryUnavailable when S3 fails; what the chunks raise passes
+        through.
         """
+        if incoming.length:
+            self._put_passing(key, incoming.chunks, incoming.length)
+        else:
+            self._put_parts(key, incoming.chunks)
+
+    def _put_passing(self, key: str, chunks: Iterator[bytes], length: int) -> None:
+        body: Any = _Passing(chunks)
+        try:
+            with _unavailable("PutObject"):
+                self._once().put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=body,
+                    ContentLength=length,
+                    ContentType="video/mp4",
+                    IfNoneMatch="*",
+                )
+        except LibraryUnavailable:
+            if body.problem is not None:
+                raise body.problem from None
+            raise
+
+    def _put_parts(self, key: str, chunks: Iterator[bytes]) -> None:
+        """The same in parts, of which PART_BYTES are held at a time."""
         parts = _parts(chunks)
         part = next(parts, b"")
         if len(part) < PART_BYTES:
@@ -373,6 +407,36 @@ class Library:
         # What cannot be abandoned now, the bucket's lifecycle rule removes after a day.
         with suppress(BotoCoreError, ClientError):
             self._s3.abort_multipart_upload(**upload)
+
+
+class _Passing:
+    """Chunks as a file that is sent while it is read, and can be read once.
+
+    The last chunk is handed out when the end of all has come without an exception. Before that the
+    request is short of its length, so that S3 commits nothing.
+    """
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._held: list[bytes] = []
+        self._rest = memoryview(b"")
+        self.problem: Exception | None = None
+
+    def read(self, size: int = -1) -> bytes | memoryview:
+        """Some bytes, no more than `size`; none at the end."""
+        if not self._rest:
+            self._rest = memoryview(self._next())
+        size = len(self._rest) if size < 0 else size
+        some, self._rest = self._rest[:size], self._rest[size:]
+        return some
+
+    def _next(self) -> bytes:
+        try:
+            self._held += islice(self._chunks, 2 - len(self._held))
+        except Exception as problem:
+            self.problem = problem  # the client makes an error of its own of it
+            raise
+        return self._held.pop(0) if self._held else b""
 
 
 def _read(body: StreamingBody) -> Iterator[bytes]:

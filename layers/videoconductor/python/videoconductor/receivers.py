@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import httpx
-
 from videoconductor import addresses, inputs
-from videoconductor.addresses import Limit, Resolver
+from videoconductor.addresses import Broken, Limit, Patience, Resolver, Target, Wire
 from videoconductor.errors import ReceiverUnavailable
 
 SECONDS = 10.0  # for all of it
@@ -32,12 +30,12 @@ class Receivers:
         *,
         loopback: bool = False,
         seconds: float = SECONDS,
-        http: httpx.Client | None = None,
+        wire: Wire | None = None,
         resolver: Resolver = addresses.resolve,
     ) -> None:
         self._loopback = loopback
         self._seconds = seconds
-        self._http = http or addresses.client()
+        self._wire = wire or addresses.Direct()
         self._resolver = resolver
 
     def post(self, url: str, headers: Mapping[str, str], content: bytes) -> Answer:
@@ -59,42 +57,38 @@ class Receivers:
 
     def _posted(
         self,
-        target: httpx.URL,
+        target: Target,
         found: list[str],
         headers: Mapping[str, str],
         content: bytes,
         limit: Limit,
     ) -> Answer:
-        timeout = httpx.Timeout(self._seconds, connect=min(CONNECT_SECONDS, self._seconds))
+        seconds = self._seconds
+        patience = Patience(min(CONNECT_SECONDS, seconds), write=seconds, read=seconds)
         try:
             reply = addresses.sent(
-                self._http,
+                self._wire,
                 "POST",
                 target,
                 found,
                 limit,
-                timeout=timeout,
+                patience=patience,
                 content=content,
                 headers=headers,
             )
-        except httpx.HTTPError as problem:
-            is_slow = limit.is_over or isinstance(problem, httpx.TimeoutException)
-            words = f"no answer within {self._seconds:g} s" if is_slow else _word(problem)
+        except Broken as problem:
+            is_slow = limit.is_over or problem.is_slow
+            words = f"no answer within {seconds:g} s" if is_slow else str(problem)
             raise ReceiverUnavailable(words) from None
         reply.close()
-        return Answer(reply.status_code, reply.headers.get("retry-after"))
+        return Answer(reply.status, reply.headers.get("retry-after"))
 
-    def _addresses(self, target: httpx.URL) -> list[str]:
+    def _addresses(self, target: Target) -> list[str]:
         """Where a url leads to at this moment. Raises LookupError, ValueError."""
         host = target.host
         if self._loopback and host in inputs.LOOPBACK_HOSTS:
             return ["127.0.0.1", "::1"] if host == "localhost" else [host]
-        port = target.port or addresses.PORTS[target.scheme]
         # An address stands for itself, and is judged like one that a name leads to.
         known = self._resolver if not addresses.is_literal(host) else lambda name, _: [name]
         seconds = min(addresses.LOOK_UP_SECONDS, self._seconds)
-        return addresses.public(host, port, known, seconds)[:MAX_TRIED]
-
-
-def _word(problem: httpx.HTTPError) -> str:
-    return type(problem).__name__
+        return addresses.public(host, target.port, known, seconds)[:MAX_TRIED]

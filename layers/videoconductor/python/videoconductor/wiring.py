@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.session import Session
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_s3 import S3Client
 
     from videoconductor import tokens
     from videoconductor.asking import Reception
@@ -292,7 +293,14 @@ def library() -> Library:
     from videoconductor.library import Library
 
     chosen = settings()
-    return Library(chosen.bucket_name, _client("s3"), chosen.storage_prefix, chosen.max_clip_bytes)
+    s3 = _client("s3")
+    return Library(
+        chosen.bucket_name,
+        s3,
+        chosen.storage_prefix,
+        chosen.max_clip_bytes,
+        lambda: _once(s3),
+    )
 
 
 @cache
@@ -669,6 +677,23 @@ def _session() -> Session:
     from botocore.session import get_session
 
     return get_session()
+
+
+def _once(s3: S3Client) -> S3Client:
+    """The same client, but one that tries nothing twice, for bodies that cannot be read again.
+
+    Over TLS it ends a body with a checksum, which S3 compares. Without TLS, as on a person's
+    machine, it would have to read the body first to sign it.
+    """
+    from botocore.config import Config
+
+    retries: Any = {"mode": "standard", "total_max_attempts": 1}
+    options: dict[str, Any] = {"retries": retries}
+    if s3.meta.endpoint_url.startswith("http:"):
+        options["request_checksum_calculation"] = "when_required"
+        options["s3"] = {"addressing_style": "virtual", "payload_signing_enabled": False}
+    once: S3Client = _session().create_client("s3", config=s3.meta.config.merge(Config(**options)))
+    return once
 
 
 def _client(name: str) -> Any:

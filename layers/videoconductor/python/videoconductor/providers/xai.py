@@ -14,17 +14,15 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from videoconductor import addresses
-from videoconductor.addresses import Limit
+from videoconductor.addresses import Broken, Limit, NotConnected, Patience, Reply, Request, Wire
 from videoconductor.clip import RenderPlan
 from videoconductor.errors import (
     JobNotFound,
@@ -55,12 +53,12 @@ MAX_URL_LENGTH = 8192
 MAX_SECONDS = 86_400
 MAX_TICKS = 10**16  # a million dollars: beyond it, the number is not a price
 # Start's function must outlive the sum, so that an answer is never cut off by us.
-POST_TIMEOUT = httpx.Timeout(connect=5, write=15, read=25, pool=5)
+POST_PATIENCE = Patience(connect=5, write=15, read=25)
 POST_SECONDS = 45
 # The answer to a POST for a still is the still.
-STILL_TIMEOUT = httpx.Timeout(connect=5, write=5, read=40, pool=5)
+STILL_PATIENCE = Patience(connect=5, write=5, read=40)
 STILL_SECONDS = 50
-POLL_TIMEOUT = httpx.Timeout(connect=5, write=5, read=10, pool=5)
+POLL_PATIENCE = Patience(connect=5, write=5, read=10)
 POLL_SECONDS = 15
 
 # A rate limit and an empty account share a status; only the words tell them apart.
@@ -81,11 +79,6 @@ _SIGNED = re.compile(
 _KEY = re.compile(r"[!-~]+", re.ASCII)
 # xAI's own SDK expects this before an image's base64, its API description does not.
 _DATA_URL = re.compile(r"data:image/[a-z+.-]+;base64,", re.ASCII)
-
-
-def client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """The HTTP client that goes to xAI."""
-    return addresses.client(transport)
 
 
 def body(plan: RenderPlan, frame_url: FrameUrl, upload_url: str | None = None) -> dict[str, Any]:
@@ -137,7 +130,7 @@ def still_body(plan: RenderPlan, upload_url: str | None = None) -> dict[str, Any
 class _Bounds:
     """How long an answer may take and how large it may be."""
 
-    timeout: httpx.Timeout
+    patience: Patience
     seconds: float
     max_bytes: int = MAX_REPLY_BYTES
 
@@ -147,14 +140,14 @@ class _Answer:
     """What came back. `broken` says why the body ended before its end, if it did."""
 
     status: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]
     text: str
     broken: str | None = None
 
 
-_JOB = _Bounds(POST_TIMEOUT, POST_SECONDS)
-_STILL = _Bounds(STILL_TIMEOUT, STILL_SECONDS, MAX_STILL_REPLY_BYTES)
-_POLL = _Bounds(POLL_TIMEOUT, POLL_SECONDS)
+_JOB = _Bounds(POST_PATIENCE, POST_SECONDS)
+_STILL = _Bounds(STILL_PATIENCE, STILL_SECONDS, MAX_STILL_REPLY_BYTES)
+_POLL = _Bounds(POLL_PATIENCE, POLL_SECONDS)
 
 
 class Xai:
@@ -167,14 +160,14 @@ class Xai:
         self,
         base_url: str,
         api_key: Callable[[bool], str],
-        http: httpx.Client | None = None,
+        wire: Wire | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._api_key = api_key
-        self._http = http or client()
+        self._wire = wire or addresses.Direct()
         self._clock = clock
         self._now = now
 
@@ -203,11 +196,11 @@ class Xai:
             raise NotSent(str(problem)) from problem
         try:
             answer = self._call("POST", path, key, bounds, content=content, trace=trace)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as problem:
-            raise NotSent(f"xAI could not be reached: {type(problem).__name__}") from problem
-        except httpx.HTTPError as problem:
+        except NotConnected as problem:
+            raise NotSent(f"xAI could not be reached: {problem}") from problem
+        except Broken as problem:
             raise SubmitUnknown(
-                f"xAI may have accepted the job: {type(problem).__name__} after sending"
+                f"xAI may have accepted the job: {problem} after sending"
             ) from problem
         if _speaks_of_key(answer) and self._renewed_key() not in {None, key}:
             # It was rotated: nothing was accepted, and the next POST goes with the new one.
@@ -220,8 +213,8 @@ class Xai:
         path = f"videos/{quote(str(job['requestId']), safe='')}"
         try:
             answer = self._call("GET", path, key, _POLL)
-        except httpx.HTTPError as problem:
-            raise ProviderUnavailable(f"no answer to a poll: {type(problem).__name__}") from problem
+        except Broken as problem:
+            raise ProviderUnavailable(f"no answer to a poll: {problem}") from problem
         try:
             return _polled(answer, _Mask(key))
         except KeyRefused:
@@ -255,28 +248,24 @@ class Xai:
         content: Mapping[str, Any] | None = None,
         trace: str | None = None,
     ) -> _Answer:
-        headers = {"Authorization": f"Bearer {key}", "Accept-Encoding": "identity"}
+        _, target = addresses.parsed(f"{self._base_url}/{path}")
+        headers, sent = {"Authorization": f"Bearer {key}"}, None
         if trace is not None:
             headers["x-client-request-id"] = trace
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+            sent = json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
         end = self._clock() + bounds.seconds
+        request = Request(method, target, target.host, bounds.patience, headers, sent)
         with (
             addresses.bounded(bounds.seconds) as limit,
-            self._http.stream(
-                method,
-                f"{self._base_url}/{path}",
-                json=content,
-                headers=headers,
-                timeout=bounds.timeout,
-                extensions={"trace": limit.watch},
-            ) as reply,
+            closing(self._wire(request, limit)) as reply,
         ):
             came, broken = self._read(reply, end, bounds.max_bytes, limit)
-        return _Answer(
-            reply.status_code, reply.headers, came.decode("utf-8-sig", "replace"), broken
-        )
+        return _Answer(reply.status, reply.headers, came.decode("utf-8-sig", "replace"), broken)
 
     def _read(
-        self, reply: httpx.Response, end: float, max_bytes: int, limit: Limit
+        self, reply: Reply, end: float, max_bytes: int, limit: Limit
     ) -> tuple[bytes, str | None]:
         """The body as far as it came within bounds, and what cut it off.
 
@@ -290,9 +279,9 @@ class Xai:
                     return bytes(came[:max_bytes]), "the answer is too large"
                 if self._clock() > end:
                     return bytes(came), "the answer took too long"
-        except httpx.HTTPError as problem:
+        except Broken as problem:
             if not limit.is_over:
-                return bytes(came), f"the answer broke off ({type(problem).__name__})"
+                return bytes(came), f"the answer broke off ({problem})"
         return bytes(came), "the answer took too long" if limit.is_over else None
 
 
@@ -523,7 +512,7 @@ def _number(value: Any, highest: int) -> int | float | None:
     return value if 0 <= value <= highest else None
 
 
-def _retry_after(headers: httpx.Headers, now: Callable[[], datetime]) -> int | None:
+def _retry_after(headers: Mapping[str, str], now: Callable[[], datetime]) -> int | None:
     """Seconds from now: RFC 9110 allows a number or a date. None for anything else."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value, re.ASCII):

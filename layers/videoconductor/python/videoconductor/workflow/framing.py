@@ -160,8 +160,8 @@ def _witnessed(record: Render, attempt: Attempt, library: Library) -> Still | No
         return None
     key = library.still_witness_key(record.render_id, attempt.number)
     try:
-        with library.delivered(key, MAX_STILL_BYTES) as chunks:
-            content = b"".join(chunks)
+        with library.delivered(key, MAX_STILL_BYTES) as incoming:
+            content = b"".join(incoming.chunks)
     except (NothingDelivered, NotAClip):
         return None
     media_type = inputs.image_type(content)
