@@ -89,9 +89,10 @@ def context(certificate):
 
 
 def to_the_end(taken):
-    """Takes all that comes, and answers when the trailer has."""
+    """Asks for what follows the head, takes all that comes, and answers when the trailer has."""
 
     def answer(opened):
+        opened.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         while not taken.endswith(b"\r\n0\r\n\r\n"):
             piece = opened.recv(65536)
             if not piece:
