@@ -22,4 +22,5 @@ def handler(render: Render) -> Render:
         wiring.provider(render.plan.provider),
         wiring.pace(),
         wiring.now,
+        wiring.pause,
     )

@@ -173,7 +173,7 @@ class LocalStack:
     def parameters(self, simulator: str | None, origin: str) -> dict[str, str]:
         """The template's parameters: where xAI is, and what the caller gives.
 
-        A simulated job takes seconds, so it is polled each second; and only the simulator can
+        A simulated job takes seconds, so it is polled within one; and only the simulator can
         fetch source clips from this machine's bucket at `origin`.
         """
         simulated = (
@@ -181,7 +181,7 @@ class LocalStack:
                 "XaiApiBaseUrl": f"{simulator}/v1",
                 "VideoSourceOrigins": simulator,
                 "VideoInputOrigins": f"{simulator},{origin}",
-                "PollIntervalMs": "1000",
+                "PollIntervalMs": "300",
             }
             if simulator
             else {}

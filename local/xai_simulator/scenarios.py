@@ -56,7 +56,7 @@ _ROWS = (
     Scenario("start_empty", "answer", "200 with an empty body"),
     Scenario("start_redirected", "answer", "303 to an HTML page, the job was started", 0, 303),
     Scenario("hang", "work", "pending for ever"),
-    Scenario("slow", "work", "the job takes ten times as long"),
+    Scenario("slow", "work", "the job takes ten times as long, or as many as it says"),
     Scenario("empty202", "poll", "pending answers have no body"),
     Scenario("no_progress", "poll", "pending answers without progress"),
     Scenario("backwards", "poll", "progress goes backwards"),
@@ -147,6 +147,10 @@ class Markers:
     def has(self, name: str) -> bool:
         """Whether the prompt asks for `name`."""
         return any(row.name == name for row in self.rows)
+
+    def number(self, name: str) -> int:
+        """The number after `name=`; 0 without one."""
+        return next((row.times for row in self.rows if row.name == name), 0)
 
     def __str__(self) -> str:
         return "+".join(row.name for row in self.rows)

@@ -149,7 +149,7 @@ class Simulator:
 
     def start(self, order: Order) -> Job:
         """Start the job: from here on it runs and is billed, whoever asks for it or not."""
-        slow = SLOW_FACTOR if order.markers.has("slow") else 1
+        slow = order.markers.number("slow") or SLOW_FACTOR if order.markers.has("slow") else 1
         wait = self.options.scaled(self.options.job_seconds) * slow
         if isinstance(order, ImageOrder) and not order.deferred:
             wait = 0.0

@@ -26,7 +26,7 @@ from local_stack import Endpoints, LocalStack, Options
 
 ROOT = Path(__file__).parents[2]
 # Tests leave renders without an execution; each sweeps when it wants to.
-PARAMETERS = {"PollIntervalMs": "500", "LeaseSeconds": "4", "SweepState": "DISABLED"}
+PARAMETERS = {"PollIntervalMs": "300", "LeaseSeconds": "4", "SweepState": "DISABLED"}
 REST = {"finalized", "failed", "cancelled", "submit_unknown", "stalled"}
 
 

@@ -171,16 +171,23 @@ def test_a_question_is_of_this_month_unless_it_says_and_bounded() -> None:
 
 
 def test_orchestration_is_estimated_from_how_long_a_post_was_open() -> None:
-    assert orchestration.polls(0, 5) == 0
-    assert [orchestration.polls(seconds, 5) for seconds in (5, 12, 60, 600)] == [1, 3, 9, 28]
-    assert orchestration.polls(10**9, 5) == orchestration.polls(6 * 3600, 5)
-    begun = orchestration.cost(PRICES, "clip", None, 5)
-    whole = orchestration.cost(PRICES, "clip", 60, 5)
-    assert begun < whole < orchestration.cost(PRICES, "clip", 600, 5)
+    def rounds(seconds: float, linger: float) -> int:
+        return orchestration.watched(seconds, 5, linger).rounds
+
+    assert rounds(0, 0) == rounds(0, 90) == 0
+    assert [rounds(seconds, 0) for seconds in (5, 12, 60, 600)] == [1, 3, 9, 28]
+    assert [rounds(seconds, 90) for seconds in (5, 60, 105, 200, 600)] == [1, 1, 1, 3, 7]
+    assert orchestration.watched(60, 5, 90).stayed == 45
+    assert orchestration.watched(60, 5, 0).stayed == 0
+    assert orchestration.watched(10**9, 5, 90) == orchestration.watched(6 * 3600, 5, 90)
+    begun = orchestration.cost(PRICES, "clip", None, 5, 90)
+    whole = orchestration.cost(PRICES, "clip", 60, 5, 90)
+    assert begun < whole < orchestration.cost(PRICES, "clip", 600, 5, 90)
+    assert whole < orchestration.cost(PRICES, "clip", 60, 5, 0)
     # The transitions alone: the start and three states, three a poll, and two at the end.
-    assert whole > (4 + 9 * 3 + 2) * PRICES.prices.state_transition
+    assert whole > (4 + 3 + 2) * PRICES.prices.state_transition
     assert whole < Decimal("0.003")
-    assert orchestration.cost(PRICES, "still", None, 5) < Decimal("0.001")
+    assert orchestration.cost(PRICES, "still", None, 5, 90) < Decimal("0.001")
 
 
 class Table:
@@ -208,7 +215,7 @@ class Table:
 
 
 def treasurer(table: Any) -> Treasurer:
-    return Treasurer(table, table, PRICES, 5, lambda: NOW, lambda seconds: None)
+    return Treasurer(table, table, PRICES, 5, 90, lambda: NOW, lambda seconds: None)
 
 
 def test_a_check_finds_a_lost_counter_and_says_what_would_not_stand_still() -> None:

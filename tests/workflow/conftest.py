@@ -167,6 +167,7 @@ class Stage:
     drifts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     ready: list[dict[str, Any]] = field(default_factory=list)
     waits: list[int] = field(default_factory=list)
+    lingers: list[float] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     while_waiting: Callable[[], None] | None = None
 
@@ -188,6 +189,14 @@ class Stage:
         if self.while_waiting is not None:
             self.while_waiting()
         threading.Event().wait(0.05)
+
+    def lingered(self, seconds: float) -> None:
+        """A function has waited."""
+        self.lingers.append(seconds)
+        self.elapsed += seconds
+        if self.while_waiting is not None:
+            self.while_waiting()
+        threading.Event().wait(0.02)
 
     def now(self) -> datetime:
         return datetime(2026, 11, 22, 12, tzinfo=UTC) + timedelta(seconds=self.elapsed)
@@ -349,6 +358,8 @@ def stage_on(
         "XAI_API_BASE_URL": simulator.base_url,
         "VIDEO_SOURCE_ORIGINS": simulator.origin,
         "VIDEO_INPUT_ORIGINS": simulator.origin,
+        # Most tests look at states; what a poll does that lingers has tests of its own.
+        "POLL_LINGER_SECONDS": "0",
         **environment,
     }.items():
         monkeypatch.setenv(name, value)
@@ -384,6 +395,7 @@ def stage_on(
         wiring.forget()
         _replace_edges_of_moto(stage, monkeypatch)
         monkeypatch.setattr(wiring, "now", stage.now)
+        monkeypatch.setattr(wiring, "pause", stage.lingered)
         monkeypatch.setattr(wiring, "painter", lambda: stage.paint)
         monkeypatch.setattr(wiring, "jitter", lambda: random.Random(7))  # noqa: S311
         publish = wiring.events().publish

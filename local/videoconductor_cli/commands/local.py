@@ -19,6 +19,7 @@ KEY = "XAI_API_KEY"
 # Settings of the environment that the local stack heeds, by the template's parameter.
 PARAMETERS = {
     "PollIntervalMs": "VIDEO_GEN_POLL_INTERVAL_MS",
+    "PollLingerSeconds": "POLL_LINGER_SECONDS",
     "PollTimeoutMs": "VIDEO_GEN_POLL_TIMEOUT_MS",
     "DefaultDuration": "XAI_VIDEO_DEFAULT_DURATION",
     "DefaultAspectRatio": "XAI_VIDEO_ASPECT_RATIO",

@@ -217,7 +217,11 @@ class MachineUnavailable(VideoConductorError):
 
 
 class ProviderUnavailable(VideoConductorError):
-    """A poll got no usable answer: poll again."""
+    """A poll got no usable answer: poll again, after `retry_after` seconds if that was said."""
+
+    def __init__(self, message: str = "", retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class KeyRefused(ProviderUnavailable):

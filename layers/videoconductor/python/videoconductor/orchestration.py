@@ -17,6 +17,7 @@ from videoconductor.clip import Noun
 
 Piece = Literal["still", "post", "poll", "end"]
 _LONGEST_OPEN = 6 * 3600.0  # seconds; no deadline is later
+POLL_MEGABYTES = 128  # of its function
 
 
 class Work(NamedTuple):
@@ -37,8 +38,8 @@ WORK: Mapping[Piece, Work] = {
     "still": Work(2, 1, Decimal(6), 52, 4, 1),
     # The start, NeedsFirstFrame, Start, IsStarted
     "post": Work(4, 1, Decimal(1), 46, 4),
-    # Wait, Poll, IsRendered
-    "poll": Work(3, 1, Decimal("0.25"), 5, 2),
+    # Wait, Poll, IsRendered; the time for which Poll stays comes beside
+    "poll": Work(3, 1, Decimal("0.05"), 5, 2),
     # Finalize, Thumbnail
     "end": Work(2, 2, Decimal(5), 56, 8, 4),
 }
@@ -83,17 +84,36 @@ class PriceList(Noun):
         return times * each
 
 
-def polls(open_seconds: float, interval: float) -> int:
-    """How many polls a job takes that is open for so long, where xAI reports no progress."""
-    found, elapsed = 0, 0.0
-    while elapsed < min(open_seconds, _LONGEST_OPEN):
-        elapsed += pacing.poll_gap(interval, elapsed, None, _LONGEST_OPEN)
-        found += 1
-    return found
+class Watched(NamedTuple):
+    """How a job was watched: rounds of the machine, and seconds for which Poll stayed in all."""
+
+    rounds: int
+    stayed: float
+
+
+def watched(open_seconds: float, interval: float, linger: float) -> Watched:
+    """How a job is watched that is open for so long, where xAI reports no progress."""
+    end = min(open_seconds, _LONGEST_OPEN)
+    elapsed, rounds, stayed = 0.0, 0, 0.0
+    gap = pacing.first_gap(interval, _LONGEST_OPEN, linger)
+    while elapsed < end:
+        elapsed, rounds = elapsed + gap, rounds + 1
+        if pacing.lingers(elapsed, None, linger):
+            stay = max(0.0, min(linger, end - elapsed))
+            elapsed, stayed = elapsed + stay, stayed + stay
+            usual = pacing.linger_gap(interval, elapsed, None)
+            gap = pacing.round_gap(interval, usual, stay, _LONGEST_OPEN)
+        else:
+            gap = pacing.poll_gap(interval, elapsed, None, _LONGEST_OPEN)
+    return Watched(rounds, stayed)
 
 
 def cost(
-    prices: PriceList, what: Literal["still", "clip"], open_seconds: float | None, interval: float
+    prices: PriceList,
+    what: Literal["still", "clip"],
+    open_seconds: float | None,
+    interval: float,
+    linger: float,
 ) -> Decimal:
     """What the way of one POST comes to; `open_seconds` until it was settled, if it was."""
     if what == "still":
@@ -101,5 +121,8 @@ def cost(
     begun = prices.usd(WORK["post"])
     if open_seconds is None:
         return begun
-    polled = prices.usd(WORK["poll"], polls(open_seconds, interval))
-    return begun + polled + prices.usd(WORK["end"])
+    rounds, stayed = watched(open_seconds, interval, linger)
+    polled = prices.usd(WORK["poll"], rounds)
+    gigabyte_seconds = POLL_MEGABYTES * Decimal(round(stayed)) / 1024
+    stay = gigabyte_seconds * prices.prices.lambda_gigabyte_second
+    return begun + polled + stay + prices.usd(WORK["end"])

@@ -74,6 +74,7 @@ class Treasurer:
     books: Books
     prices: PriceList
     poll_interval: float
+    poll_linger: float
     clock: Callable[[], datetime]
     pause: Callable[[float], None]
 
@@ -130,7 +131,11 @@ class Treasurer:
             for post in accounts.posts(found):
                 first = post.first
                 cost = orchestration.cost(
-                    self.prices, first.what, post.open_seconds, self.poll_interval
+                    self.prices,
+                    first.what,
+                    post.open_seconds,
+                    self.poll_interval,
+                    self.poll_linger,
                 )
                 grouped.add(post, cost)
         return Costs(question, grouped, self.prices)

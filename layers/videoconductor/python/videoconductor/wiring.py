@@ -24,8 +24,8 @@ from videoconductor.errors import ProviderUnavailable, TokensUnavailable, Webhoo
 if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.session import Session
-    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
     from videoconductor import tokens
     from videoconductor.asking import Reception
@@ -93,6 +93,7 @@ class Settings(BaseModel):
     poll_interval_ms: int = Field(
         default=5000, ge=100, le=600_000, alias="VIDEO_GEN_POLL_INTERVAL_MS"
     )
+    poll_linger_seconds: int = Field(default=90, ge=0, le=90, alias="POLL_LINGER_SECONDS")
     storage_prefix: str = Field(
         default="generated/videos",
         pattern=r"^generated/[A-Za-z0-9._/-]*[A-Za-z0-9._-]\z",
@@ -282,6 +283,7 @@ def treasurer() -> Treasurer:
         books=books(),
         prices=PriceList.from_json(_preset("aws-prices.json")),
         poll_interval=settings().poll_interval_ms / 1000,
+        poll_linger=settings().poll_linger_seconds,
         clock=now,
         pause=pause,
     )
@@ -425,6 +427,7 @@ def pace() -> Pace:
     return Pace(
         poll_interval=settings().poll_interval_ms / 1000,
         poll_timeout=settings().poll_timeout_ms / 1000,
+        poll_linger=settings().poll_linger_seconds,
         lease=settings().lease_seconds,
     )
 

@@ -216,7 +216,7 @@ class Xai:
         except Broken as problem:
             raise ProviderUnavailable(f"no answer to a poll: {problem}") from problem
         try:
-            return _polled(answer, _Mask(key))
+            return _polled(answer, _Mask(key), self._now)
         except KeyRefused:
             self._renewed_key()
             raise
@@ -376,7 +376,7 @@ def _is_broke(words: str) -> bool:
     return _MAYBE_CREDIT.search(words) is not None and _RATE.search(words) is None
 
 
-def _polled(answer: _Answer, mask: _Mask) -> Pending | Ready:
+def _polled(answer: _Answer, mask: _Mask, now: Callable[[], datetime]) -> Pending | Ready:
     fields = _json(answer.text)
     code, words, ticks = _error(fields, answer.text, mask)
     match answer.status:
@@ -396,7 +396,8 @@ def _polled(answer: _Answer, mask: _Mask) -> Pending | Ready:
         case 400 if answer.broken is None and fields:
             raise _ending(code, words, ticks, _served(fields))
         case status:
-            raise ProviderUnavailable(f"xAI answered a poll with {status}: {words}")
+            after = _retry_after(answer.headers, now)
+            raise ProviderUnavailable(f"xAI answered a poll with {status}: {words}", after)
 
 
 def _ending(

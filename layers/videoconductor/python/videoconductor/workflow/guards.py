@@ -34,10 +34,14 @@ _log = Logger(service="videoconductor", child=True)
 
 @dataclass(frozen=True)
 class Pace:
-    """Times of a render in seconds, all from settings."""
+    """Times of a render in seconds, all from settings.
+
+    `poll_linger` is how long one run of Poll may stay and ask again; 0 is once.
+    """
 
     poll_interval: float = 5
     poll_timeout: float = 900
+    poll_linger: float = 0
     lease: int = 150
 
 
@@ -148,7 +152,7 @@ def accepted(number: int, job: Job, pace: Pace, clock: Clock) -> Change:
             job=job,
             submitted_at=now,
             deadline=now + timedelta(seconds=pace.poll_timeout),
-            wait_seconds=pacing.poll_gap(pace.poll_interval, 0, None, pace.poll_timeout),
+            wait_seconds=pacing.first_gap(pace.poll_interval, pace.poll_timeout, pace.poll_linger),
         )
 
     return put_on_record

@@ -1,8 +1,14 @@
-"""The verb poll: has the provider finished?"""
+"""The verb poll: has the provider finished?
+
+Near the end it lingers: it asks again in the same process, for less than the state machine's next
+round would cost, and sees the end sooner. What it saw goes on record when it returns.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -28,10 +34,81 @@ if TYPE_CHECKING:
 # How long a job that was accepted may be unknown to the provider before we stop asking.
 MISSING_GRACE = timedelta(seconds=120)
 
+# How old the record may become that a lingering poll goes by: a cancelled render is left by then.
+MAX_RECORD_AGE = 5.0  # seconds, or an interval if that is less
+
 NOT_FINISHED = "not finished by the deadline"
 NOT_DELIVERED = "xAI made the clip, gave no url and had not delivered it by the deadline"
 
 _log = Logger(service="videoconductor", child=True)
+
+
+@dataclass(frozen=True)
+class _Vigil:
+    """What one run of Poll has come to know of a job, and how long it may stay, in seconds.
+
+    `strain` counts the answers of no use, `retry_after` is what the last of them asked for, and
+    `looked_at` when the record was last read.
+    """
+
+    interval: float
+    linger: float
+    began: datetime
+    looked_at: datetime
+    sight: pacing.Sight
+    strain: int = 0
+    retry_after: int | None = None
+    has_answer: bool = False
+
+    @classmethod
+    def begun(cls, record: Render, pace: Pace, now: datetime) -> _Vigil:
+        sight = pacing.Sight(record.progress)
+        return cls(pace.poll_interval, pace.poll_linger, now, now, sight)
+
+    def after(self, answer: Pending, record: Render, now: datetime) -> _Vigil:
+        sight = self.sight.after(answer.progress, _elapsed(record, now))
+        return replace(self, sight=sight, retry_after=None, has_answer=True)
+
+    def unanswered(self, problem: ProviderUnavailable) -> _Vigil:
+        return replace(self, strain=self.strain + 1, retry_after=problem.retry_after)
+
+    def is_outdated(self, now: datetime) -> bool:
+        """Whether the record is to be read again: a person may have decided something meanwhile."""
+        age = (now - self.looked_at).total_seconds()
+        return age >= min(MAX_RECORD_AGE, self.interval)
+
+    def at_ease(self) -> _Vigil:
+        """The same for a job whose end nobody can be there for: nothing is known, none lingers."""
+        return replace(self, sight=pacing.Sight(), linger=0)
+
+    def pause(self, record: Render, now: datetime) -> float | None:
+        """Seconds until this run asks again; None when it is to return."""
+        gap, left = self._gap(record, now), _left(record, now)
+        if gap is None or left <= 0:
+            return None
+        gap = min(max(gap, self.retry_after or 0), left)
+        stays = gap <= pacing.LONGEST_LINGER_GAP and self._stayed(now) + gap <= self.linger
+        return gap if stays else None
+
+    def wait(self, record: Render, now: datetime) -> int:
+        """Whole seconds until the state comes again."""
+        gap, elapsed, left = self._gap(record, now), _elapsed(record, now), _left(record, now)
+        if gap is None:
+            wait = pacing.poll_gap(self.interval, elapsed, self.sight.remaining(elapsed), left)
+        else:
+            wait = pacing.round_gap(self.interval, gap, self._stayed(now), left)
+        return pacing.asked_gap(wait, self.retry_after, left)
+
+    def _gap(self, record: Render, now: datetime) -> float | None:
+        """Seconds between two polls of a run that stays; None where none would."""
+        elapsed = _elapsed(record, now)
+        remaining = self.sight.remaining(elapsed)
+        if not pacing.lingers(elapsed, remaining, self.linger):
+            return None
+        return pacing.linger_gap(self.interval, elapsed, remaining, self.strain)
+
+    def _stayed(self, now: datetime) -> float:
+        return (now - self.began).total_seconds()
 
 
 def poll(
@@ -41,31 +118,57 @@ def poll(
     provider: Provider,
     pace: Pace,
     clock: Clock,
+    pause: Callable[[float], None],
 ) -> Render:
-    """Ask the provider once how the job stands.
+    """Ask the provider how the job stands, and stay for its end where that is near.
 
     Returns the render `rendering` with `wait_seconds` until the next poll, or `rendered` with its
     delivery. Raises RenderStalled, RenderCancelled, or a RenderFailed, each on record already.
     """
     record = current(manifest, render, pace, clock)
-    if record.status not in {"rendering", "rendered"} or record.job is None:
-        return resumed(record)
+    vigil = _Vigil.begun(record, pace, clock())
+    while record.status in {"rendering", "rendered"} and record.job is not None:
+        found = _asked(manifest, record, library, provider, vigil, clock)
+        if isinstance(found, Render):
+            return found
+        vigil = found
+        if record.missing_since is not None:  # the count of 404s ends here, whatever comes
+            record = _seen(manifest, record, vigil, clock)
+        gap = vigil.pause(record, clock())
+        if gap is None:
+            return _wait_on(manifest, _seen(manifest, record, vigil, clock), vigil, clock)
+        pause(gap)
+        if vigil.is_outdated(clock()):
+            record = current(manifest, render, pace, clock)
+            vigil = replace(vigil, looked_at=clock())
+    return resumed(record)
+
+
+def _asked(
+    manifest: Manifest,
+    record: Render,
+    library: Library,
+    provider: Provider,
+    vigil: _Vigil,
+    clock: Clock,
+) -> Render | _Vigil:
+    """One GET: the render where the answer settles how the run ends, else what is known now."""
     try:
-        answer = provider.poll(record.job)
+        answer = provider.poll(record.job or {})
     except NoUrl as problem:
-        return _without_url(manifest, record, library, problem, pace, clock)
+        return _without_url(manifest, record, library, problem, vigil.at_ease(), clock)
     except RenderFailed as problem:
         fail(manifest, record, problem, clock, job_has_ended=True)
         raise
     except JobNotFound as problem:
-        return _not_found(manifest, record, problem, pace, clock)
+        return _not_found(manifest, record, problem, vigil.at_ease(), clock)
     except ProviderUnavailable as problem:
         _log.warning("poll without an answer", extra={"error": type(problem).__name__})
-        return _wait_on(manifest, record, None, pace, clock)
+        return vigil.unanswered(problem)
     if isinstance(answer, Ready):
         delivery = Delivery(url=answer.url, model=answer.model, seconds=answer.seconds)
         return _rendered(manifest, record, delivery, answer.cost_ticks, clock)
-    return _pending(manifest, record, answer, pace, clock)
+    return vigil.after(answer, record, clock())
 
 
 def fail(
@@ -101,17 +204,18 @@ def fail(
     manifest.update(record.render_id, while_same(record, failed))
 
 
-def _pending(
-    manifest: Manifest, record: Render, answer: Pending, pace: Pace, clock: Clock
-) -> Render:
-    def pending(latest: Render) -> Render:
-        progress = max(latest.progress or 0, answer.progress or 0) if answer.progress else None
+def _seen(manifest: Manifest, record: Render, vigil: _Vigil, clock: Clock) -> Render:
+    """The render with the progress that was seen of its job, on record if that is news."""
+    if not vigil.has_answer:
+        return record
+
+    def seen(latest: Render) -> Render:
+        progress = max(latest.progress or 0, vigil.sight.progress or 0) or None
         if latest.missing_since is None and progress in {None, latest.progress}:
             return latest  # nothing worth a write
         return latest.having(clock(), progress=progress or latest.progress, missing_since=None)
 
-    latest = manifest.update(record.render_id, while_same(record, pending))
-    return _wait_on(manifest, unless_cancelled(latest), answer.progress, pace, clock)
+    return unless_cancelled(manifest.update(record.render_id, while_same(record, seen)))
 
 
 def _without_url(
@@ -119,7 +223,7 @@ def _without_url(
     record: Render,
     library: Library,
     problem: NoUrl,
-    pace: Pace,
+    vigil: _Vigil,
     clock: Clock,
 ) -> Render:
     """The clip was made, and is to be had from its witness alone: now, or when that has come.
@@ -143,7 +247,7 @@ def _without_url(
         )
 
     latest = manifest.update(record.render_id, while_same(record, booked))
-    return _wait_on(manifest, unless_cancelled(latest), None, pace, clock, NOT_DELIVERED)
+    return _wait_on(manifest, unless_cancelled(latest), vigil, clock, NOT_DELIVERED)
 
 
 def _has_come(library: Library, key: str) -> bool:
@@ -155,24 +259,24 @@ def _has_come(library: Library, key: str) -> bool:
 
 
 def _wait_on(
-    manifest: Manifest,
-    record: Render,
-    progress: int | None,
-    pace: Pace,
-    clock: Clock,
-    words: str = NOT_FINISHED,
+    manifest: Manifest, record: Render, vigil: _Vigil, clock: Clock, words: str = NOT_FINISHED
 ) -> Render:
     now = clock()
-    since, deadline = record.submitted_at or now, record.deadline or now
-    left = (deadline - now).total_seconds()
-    if left <= 0:
+    if _left(record, now) <= 0:
         raise _stalled(manifest, record, words, clock)
-    gap = pacing.poll_gap(pace.poll_interval, (now - since).total_seconds(), progress, left)
-    return record.having(now, wait_seconds=gap)
+    return record.having(now, wait_seconds=vigil.wait(record, now))
+
+
+def _elapsed(record: Render, now: datetime) -> float:
+    return (now - (record.submitted_at or now)).total_seconds()
+
+
+def _left(record: Render, now: datetime) -> float:
+    return ((record.deadline or now) - now).total_seconds()
 
 
 def _not_found(
-    manifest: Manifest, record: Render, problem: JobNotFound, pace: Pace, clock: Clock
+    manifest: Manifest, record: Render, problem: JobNotFound, vigil: _Vigil, clock: Clock
 ) -> Render:
     now = clock()
     since = record.missing_since or now
@@ -182,7 +286,7 @@ def _not_found(
         record.render_id,
         while_same(record, lambda same: same.having(now, missing_since=since)),
     )
-    return _wait_on(manifest, unless_cancelled(latest), None, pace, clock)
+    return _wait_on(manifest, unless_cancelled(latest), vigil, clock)
 
 
 def _stalled(manifest: Manifest, record: Render, words: str, clock: Clock) -> RenderStalled:
