@@ -13,6 +13,7 @@ def handler(render: Render) -> Render:
         wiring.library(),
         wiring.provider(render.plan.provider),
         wiring.witness,
+        wiring.turns(),
         wiring.pace(),
         wiring.now,
         wiring.jitter(),

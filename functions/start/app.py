@@ -22,6 +22,7 @@ def handler(render: Render) -> Render:
         wiring.provider(render.plan.provider),
         wiring.is_readable,
         wiring.witness,
+        wiring.turns(),
         wiring.pace(),
         wiring.now,
         wiring.jitter(),

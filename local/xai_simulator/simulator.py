@@ -7,7 +7,7 @@ import contextlib
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -36,7 +36,10 @@ RANDOM_POLLS = ("poll429", "poll503", "poll_drop", "truncated_json")
 
 
 class Simulator:
-    """Jobs, files, journal and memory of one running server."""
+    """Jobs, files, journal and memory of one running server.
+
+    `clock`, in seconds, is what its rate limit is measured by.
+    """
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Simulator:
         session: aiohttp.ClientSession,
         journal: Journal,
         ledger: Ledger,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.options = options
         self.key = options.key
@@ -66,6 +70,7 @@ class Simulator:
         self._chance = random.Random(options.fault_seed)  # noqa: S311
         self._starts: deque[float] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._clock = clock
 
     def reset(self) -> None:
         """Forget every job, file, marker and journal entry, and a key that was changed."""
@@ -108,7 +113,7 @@ class Simulator:
         limit = self.options.requests_per_second
         if limit is None:
             return
-        now = time.monotonic()
+        now = self._clock()
         window = max(1.0, 1.0 / limit)
         while self._starts and self._starts[0] <= now - window:
             self._starts.popleft()

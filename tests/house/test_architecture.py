@@ -89,6 +89,7 @@ PURE = {
     "script.films",
     "script.reading",
     "script.schema",
+    "slots",
     "spending",
     "statements",
     "sweeping",
@@ -126,6 +127,7 @@ EDGES = {
     "providers.xai",
     "receivers",
     "tools.protocol",
+    "turns",
     "webhook_queue",
 }
 # What the edges share that send requests to hosts of strangers.

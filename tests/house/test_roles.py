@@ -26,6 +26,7 @@ ACTIONS = {
     "DynamoDBClient.get_item": {"dynamodb:GetItem"},
     "DynamoDBClient.put_item": {"dynamodb:PutItem"},
     "DynamoDBClient.scan": {"dynamodb:Scan"},
+    "DynamoDBClient.update_item": {"dynamodb:UpdateItem"},
     "EventBridgeClient.put_events": {"events:PutEvents"},
     "S3Client.abort_multipart_upload": {"s3:AbortMultipartUpload"},
     "S3Client.complete_multipart_upload": {"s3:PutObject"},

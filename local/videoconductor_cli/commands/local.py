@@ -23,6 +23,7 @@ PARAMETERS = {
     "PollTimeoutMs": "VIDEO_GEN_POLL_TIMEOUT_MS",
     "DefaultDuration": "XAI_VIDEO_DEFAULT_DURATION",
     "DefaultAspectRatio": "XAI_VIDEO_ASPECT_RATIO",
+    "RequestsPerSecond": "REQUESTS_PER_SECOND",
     "QuoteAboveUsd": "QUOTE_ABOVE_USD",
     "PriceDriftPercent": "PRICE_DRIFT_PERCENT",
     "StopOnDrift": "STOP_ON_DRIFT",

@@ -52,6 +52,7 @@ MAX_USD = 1_000_000
 MAX_OVERLAYS = 12
 MAX_OVERLAY_CHARACTERS = 500
 FROM_MANIFEST = "manifest"
+DEFAULT_FILM = "default"  # of clips that belong to none
 FILM_CANCELLED = "FilmCancelled"  # the error of a clip that was cancelled with its film's run
 STILL = "still by"  # how the line of an estimate begins that is for a still
 TICKS_PER_USD = 10**10  # xAI's `usage.cost_in_usd_ticks`
@@ -442,6 +443,19 @@ class Caught(BaseModel):
     Cause: str = ""
 
 
+class Slot(Noun):
+    """When a POST to a model may go, or a place in the line of those that wait for that.
+
+    `is_firm` when it is this clip's alone; else `at` is when to come and ask again. `round` is the
+    turn of its film that it has, in millionths.
+    """
+
+    model: str
+    round: int
+    at: datetime
+    is_firm: bool = False
+
+
 class Render(Noun):
     """One provider job in flight: the document that travels the state machine, and its record.
 
@@ -450,7 +464,8 @@ class Render(Noun):
     of its execution, that last set the render going; `wanted_at` when it was last asked for, if
     that was again after it had come to nothing. `max_cost_usd` is what all its attempts may cost
     together, `run_limit_usd` what all clips of the run that took it up may; `set_going_by` who had
-    it go on last, if that was not its `caller`, and so spends what it spends.
+    it go on last, if that was not its `caller`, and so spends what it spends. `slot` travels with
+    the document alone and is never on record: what comes back from the dead has missed it.
     """
 
     render_id: Id
@@ -499,6 +514,7 @@ class Render(Noun):
     announced: Status | None = None
     drifts_told: tuple[str, ...] = ()
 
+    slot: Slot | None = None
     caught: Caught | None = None
 
     @property

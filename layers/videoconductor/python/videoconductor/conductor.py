@@ -24,6 +24,7 @@ from videoconductor import (
     revival,
 )
 from videoconductor.clip import (
+    DEFAULT_FILM,
     SETTLED,
     ClipRequest,
     Failure,
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from videoconductor.manifest import Manifest
 
 MAX_KEY_CHARACTERS = 255
-DEFAULT_FILM = "default"
 
 
 @dataclass(frozen=True)

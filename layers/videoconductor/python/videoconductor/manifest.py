@@ -14,6 +14,7 @@
 | `BUDGET`            | `CAPS`                             | every cap, and the kill switch     |
 | `SPEND#<scope>`     | a counter's name                   | what is held and what was spent    |
 | `LEDGER#<day>`      | an entry's name, which sorts       | an entry of the ledger             |
+| `TURNS#<model>`     | `LINE`                             | who may POST next; `turns` has it  |
 
 A render's record is written by compare-and-swap on `version`: of two writers one is told to look
 again. A write that changes what its POSTs hold or have spent is a transaction, with the counters
@@ -135,7 +136,9 @@ class Manifest:
         With `terms` only if they hold. Raises RecordChanged when somebody else wrote the record
         since, or the caps, StillInTheMaking, and BudgetExceeded; nothing is written then.
         """
-        record = after.model_copy(update={"version": before.version + 1, "caught": None})
+        record = after.model_copy(
+            update={"version": before.version + 1, "caught": None, "slot": None}
+        )
         old = {":old": {"N": str(before.version)}}
         entries = ledger.entries(before, record, self._clock())
         if not entries and terms is None:

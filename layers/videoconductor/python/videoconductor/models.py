@@ -48,6 +48,18 @@ class Prices(_Row):
     per_input_second: Decimal = Field(default=Decimal(0), alias="perInputSecond")
 
 
+class RateLimit(_Row):
+    """Requests a second that the provider takes for a model, as published somewhere.
+
+    `burst` is how many of them may come at the same moment.
+    """
+
+    per_second: float = Field(gt=0, alias="requestsPerSecond")
+    burst: int = Field(default=1, ge=1)
+    as_of: str = Field(alias="asOf")
+    source: str
+
+
 class Model(_Row):
     """One row of `models.json`: operations, limits and prices, dated, with their source.
 
@@ -64,6 +76,7 @@ class Model(_Row):
     last_frame: bool = Field(default=False, alias="lastFrame")
     first_frame_with_references: bool = Field(default=False, alias="firstFrameWithReferences")
     prices: Prices
+    rate_limit: RateLimit | None = Field(default=None, alias="rateLimit")
     notes: str | None = None
     retires: date | None = None
     as_of: str = Field(alias="asOf")

@@ -45,10 +45,12 @@ if TYPE_CHECKING:
     from videoconductor.quality import QualityModes
     from videoconductor.receivers import Receivers
     from videoconductor.recovering import Recovery
+    from videoconductor.slots import Limit
     from videoconductor.spending import Standings
     from videoconductor.sweeping import Sweeper
     from videoconductor.tools import Catalog
     from videoconductor.treasurer import Treasurer
+    from videoconductor.turns import Turns
     from videoconductor.webhook_queue import WebhookQueue
     from videoconductor.workflow import Pace, Painter
 
@@ -98,6 +100,9 @@ class Settings(BaseModel):
         default="generated/videos",
         pattern=r"^generated/[A-Za-z0-9._/-]*[A-Za-z0-9._-]\z",
         alias="VIDEO_GEN_STORAGE_PREFIX",
+    )
+    requests_per_second: float | None = Field(
+        default=None, ge=0, le=10_000, alias="REQUESTS_PER_SECOND"
     )
     default_duration: int = Field(default=6, ge=1, le=15, alias="XAI_VIDEO_DEFAULT_DURATION")
     aspect_ratio: str = Field(default="16:9", alias="XAI_VIDEO_ASPECT_RATIO")
@@ -270,6 +275,29 @@ def books() -> Books:
     from videoconductor.books import Books
 
     return Books(settings().table_name, _client("dynamodb"))
+
+
+@cache
+def turns() -> Turns:
+    """The lines before the models. Only what POSTs has need of it."""
+    from videoconductor.turns import Turns
+
+    return Turns(settings().table_name, _client("dynamodb"), limit, now, pause, jitter())
+
+
+def limit(model: str) -> Limit | None:
+    """What a model takes, by REQUESTS_PER_SECOND if that is set, else by `models.json`.
+
+    None where nobody knows, or where it is not to be held to.
+    """
+    from videoconductor.slots import Limit
+
+    row = models().models.get(model)
+    known = row.rate_limit if row else None
+    per_second = settings().requests_per_second
+    if per_second is None:
+        per_second = known.per_second if known else 0
+    return Limit(per_second, known.burst if known else 1) if per_second else None
 
 
 @cache
@@ -659,6 +687,7 @@ def forget() -> None:
         provider,
         manifest,
         books,
+        turns,
         treasurer,
         library,
         events,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from videoconductor import identity, inputs, permits
+from videoconductor import identity, inputs, permits, slots
 from videoconductor.clip import Attempt, Frame, Render, Still
 from videoconductor.errors import (
     CopyFailed,
@@ -28,13 +28,16 @@ from videoconductor.workflow.guards import (
     answered,
     current,
     in_time,
+    put_off,
     resumed,
     unless_cancelled,
+    waiting,
 )
 
 if TYPE_CHECKING:
     from videoconductor.library import Library
     from videoconductor.manifest import Manifest
+    from videoconductor.turns import Turns
 
 WAIT_FOR_OTHERS = 5  # seconds, while another render has the same still made
 WAIT_FOR_WITNESS = 15  # seconds between two looks, while the lease lasts
@@ -50,15 +53,17 @@ def first_frame(
     library: Library,
     provider: Provider,
     witness: Witness,
+    turns: Turns,
     pace: Pace,
     clock: Clock,
     jitter: random.Random,
 ) -> Render:
     """Have the still made that the clip starts from, or take the one that is there already.
 
-    `witness` gives the url under which the provider is to deliver it, if it is to. Returns the
-    render with its first frame, or `planned` or `framing` with `wait_seconds` until FirstFrame may
-    run again. Raises SubmitUnknown or a RenderFailed, each on record already.
+    `witness` gives the url under which the provider is to deliver it, if it is to; `turns` when the
+    POST may go. Returns the render with its first frame, or `planned` or `framing` with
+    `wait_seconds` until FirstFrame may run again. Raises SubmitUnknown or a RenderFailed, each on
+    record already.
     """
     began = clock()
     record = current(manifest, render, pace, clock)
@@ -69,13 +74,13 @@ def first_frame(
     permit = permits.newest(record, "still_attempts")
     if permit is not None and permit.outcome == "submitting":
         return _recovered_still(record, permit, manifest, library, clock)
-    shape = identity.still_fingerprint(record.plan)
-    still = manifest.still(record.pipeline_request_id, record.clip_id, shape)
-    if still is not None:
-        return _framed(manifest, record, still, clock)
-    late = _late(record, library)
-    if late is not None:
-        return _framed(manifest, record, late[0], clock, late[1])
+    there = _there(record, manifest, library, clock)
+    if there is not None:
+        return there
+    queue = slots.queue_of(record)
+    slot, is_mine = turns.stand(turns.reserve(_image_model(record), queue, render.slot), queue)
+    if slot is not None and not is_mine:
+        return waiting(record, slot, clock)
     in_time(began, clock)
     number = permits.next_number(record, "still_attempts")
     upload_url = witness(library.still_witness_key(record.render_id, number))
@@ -93,7 +98,8 @@ def first_frame(
     try:
         made = _made(record, library, provider, upload_url)
     except (NotSent, RenderFailed) as problem:
-        return answered(manifest, record, "still_attempts", problem, clock, jitter)
+        again = answered(manifest, record, "still_attempts", problem, clock, jitter)
+        return put_off(again, problem, slot, turns)
     except SubmitUnknown as problem:
         if upload_url is None:
             raise permits.unknown(manifest, record, clock, str(problem)) from problem
@@ -101,6 +107,16 @@ def first_frame(
         _log.warning("no answer to the POST for the still")
         return record.having(clock(), wait_seconds=WAIT_FOR_WITNESS)
     return _framed(manifest, record, made, clock, number)
+
+
+def _there(record: Render, manifest: Manifest, library: Library, clock: Clock) -> Render | None:
+    """The render with a still that somebody has paid for before."""
+    shape = identity.still_fingerprint(record.plan)
+    still = manifest.still(record.pipeline_request_id, record.clip_id, shape)
+    if still is not None:
+        return _framed(manifest, record, still, clock)
+    late = _late(record, library)
+    return None if late is None else _framed(manifest, record, late[0], clock, late[1])
 
 
 def _made(record: Render, library: Library, provider: Provider, upload_url: str | None) -> Still:
@@ -115,6 +131,10 @@ def _made(record: Render, library: Library, provider: Provider, upload_url: str 
         if still is None:
             raise
         return still.model_copy(update={"cost_ticks": problem.cost_ticks})
+
+
+def _image_model(record: Render) -> str:
+    return record.plan.image_model or ""
 
 
 def _number(record: Render) -> int:
@@ -232,7 +252,7 @@ def _still(
     return Still(
         fingerprint=identity.still_fingerprint(record.plan),
         render_id=record.render_id,
-        model=record.plan.image_model or "",
+        model=_image_model(record),
         key=key,
         media_type=media_type,
         bytes=len(content),

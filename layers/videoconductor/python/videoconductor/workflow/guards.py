@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from videoconductor import pacing, permits
-from videoconductor.clip import Render, request_id
+from videoconductor import pacing, permits, slots
+from videoconductor.clip import Render, Slot, request_id
 from videoconductor.errors import (
     ManifestUnavailable,
     NotSent,
+    RateLimited,
     RenderCancelled,
     RenderFailed,
     RenderStalled,
@@ -24,9 +26,14 @@ from videoconductor.providers import Job
 
 if TYPE_CHECKING:
     from videoconductor.manifest import Manifest
+    from videoconductor.turns import Turns
 
 # A function must have time left for the whole POST once it holds the permit.
 MAX_SECONDS_BEFORE_POST = 20
+# Whose turn is so far off looks again meanwhile: others may have come, or gone.
+LONGEST_WAIT = 900
+# For how long nobody sends anything after a 429 that does not say: the limit is per second.
+CLOSED_SECONDS = 1
 HOLDER_GONE = "the process that held the permit to POST is gone"
 
 _log = Logger(service="videoconductor", child=True)
@@ -92,6 +99,27 @@ def resumed(record: Render) -> Render:
 def in_time(began: datetime, clock: Clock) -> None:
     if (clock() - began).total_seconds() > MAX_SECONDS_BEFORE_POST:
         raise ManifestUnavailable("too slow today to send a POST that could be answered in time")
+
+
+def waiting(record: Render, slot: Slot, clock: Clock) -> Render:
+    """The render that waits for its slot; so that the last second or two pass in process."""
+    left = math.floor((slot.at - clock()).total_seconds()) - slot.is_firm
+    return record.having(clock(), slot=slot, wait_seconds=min(max(1, left), LONGEST_WAIT))
+
+
+def put_off(again: Render, problem: Exception, slot: Slot | None, turns: Turns) -> Render:
+    """The render that is sent again later, with the place in the line that it had.
+
+    What a 429 says is for everybody: nothing more is sent to that model for so long.
+    """
+    if slot is None:
+        return again
+    if isinstance(problem, RateLimited):
+        try:
+            turns.close(slot.model, problem.retry_after or CLOSED_SECONDS)
+        except ManifestUnavailable:
+            _log.warning("a 429 could not be told to the others")
+    return again.model_copy(update={"slot": slots.loose(slot)})
 
 
 def answered(

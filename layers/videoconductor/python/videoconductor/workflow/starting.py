@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from videoconductor import permits
+from videoconductor import permits, slots
 from videoconductor.clip import Frame, Render, RenderPlan, request_id
 from videoconductor.errors import (
     ManifestUnavailable,
@@ -27,13 +27,16 @@ from videoconductor.workflow.guards import (
     answered,
     current,
     in_time,
+    put_off,
     resumed,
     unless_cancelled,
+    waiting,
 )
 
 if TYPE_CHECKING:
     from videoconductor.library import Library
     from videoconductor.manifest import Manifest
+    from videoconductor.turns import Turns
 
 SOURCE_URL_SECONDS = 3600  # xAI fetches a source clip when it begins on the job
 
@@ -47,6 +50,7 @@ def start(
     provider: Provider,
     is_readable: Callable[[str], bool],
     witness: Witness,
+    turns: Turns,
     pace: Pace,
     clock: Clock,
     jitter: random.Random,
@@ -54,9 +58,9 @@ def start(
     """Send the POST that costs money, under a permit that is good for one.
 
     `is_readable` tells whether the provider can fetch from a url; `witness` gives the url under
-    which it is to deliver the clip, if it is to. Returns the render `rendering`,
-    or `planned` with `wait_seconds` until Start may run again. Raises SubmitUnknown, RenderRefused
-    or RenderCancelled, each on record already.
+    which it is to deliver the clip, if it is to; `turns` when the POST may go. Returns the render
+    `rendering`, or `planned` with `wait_seconds` until Start may run again. Raises SubmitUnknown,
+    RenderRefused or RenderCancelled, each on record already.
     """
     began = clock()
     record = current(manifest, render, pace, clock)
@@ -69,6 +73,10 @@ def start(
             return record.having(clock(), wait_seconds=left)
         raise permits.unknown(manifest, record, clock, HOLDER_GONE)
 
+    queue = slots.queue_of(record)
+    slot = turns.reserve(record.plan.model, queue, render.slot)
+    if slot is not None and slots.is_far(slot, clock()):
+        return waiting(record, slot, clock)
     frame_urls = _frame_urls(record, library)
     try:
         plan = _opened(record.plan, library, is_readable)
@@ -78,6 +86,9 @@ def start(
         raise
     number = permits.next_number(record, "attempts")
     upload_url = witness(library.witness_key(record.render_id, number))
+    slot, is_mine = turns.stand(slot, queue)
+    if slot is not None and not is_mine:
+        return waiting(record, slot, clock)
     in_time(began, clock)
     record = permits.take(
         manifest, record, "attempts", pace.lease, clock, has_witness=upload_url is not None
@@ -87,7 +98,8 @@ def start(
     try:
         job = provider.start(plan, frame_urls.__getitem__, trace, upload_url)
     except (NotSent, RenderFailed) as problem:
-        return answered(manifest, record, "attempts", problem, clock, jitter)
+        again = answered(manifest, record, "attempts", problem, clock, jitter)
+        return put_off(again, problem, slot, turns)
     except SubmitUnknown as problem:
         raise permits.unknown(manifest, record, clock, str(problem)) from problem
     # First of all a line in the log: from here on the job is paid for.
