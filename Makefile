@@ -95,7 +95,7 @@ invoke: $(VENV)/.ready ## run one function on an event: FUNCTION=poll [EVENT=my.
 fuzz: $(VENV)/.ready ## look for answers that docs/openapi.json does not describe (FUZZ="--max-examples 200")
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
-reliability: $(VENV)/.ready ## kill and hinder every step at every call and judge what is left (FULL=1, CASE=name)
+reliability: $(VENV)/.ready ## kill and hinder every step at every call: some 20 minutes (FULL=1: twice that; CASE=name)
 	@$(if $(CASE),true,$(BIN)/python -m pytest -q -n 2 -m long)
 	@$(BIN)/python -m tests.reliability $(if $(FULL),--full) $(if $(CASE),--case '$(CASE)')
 

@@ -25,17 +25,17 @@ from tests.reliability import (
     matrix,
     plans,
     scenarios,
+    spread,
+    strangers,
     substrate,
     table,
 )
 from tests.reliability.matrix import Result, Tell
-from tests.reliability.plans import Case
+from tests.reliability.plans import Calls, Case
 from tests.reliability.stage import Stage
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability-matrix.md"
 FEWEST = {False: 240, True: 700}  # distinct cases, or the run has proved too little
-# Where a witness makes a difference; the full run does it all with one.
-OF_WITNESS = frozenset({"start", "first_frame", "on_delivery"})
 WITNESS = {"Witness": "True"}
 
 
@@ -54,11 +54,16 @@ def run(given: argparse.Namespace, folder: Path) -> int:
     checks: list[substrate.Check] = []
     plain = on_a_stack(given, folder / "plain", tell, checks)
     lit = on_a_stack(given, folder / "witness", tell, witness=True) if given.witness else Part()
+    if given.list:
+        return named(plain, lit)
     if not any((plain.results, plain.dark, lit.results, lit.dark)):
         print("no case of that name", file=sys.stderr)
         return 2
     held: list[controlled.Control] = []
+    came: list[strangers.Strangers] = []
     if not given.case:
+        plain.troubled(lambda: came.append(strangers.receive(folder / "strangers")))
+        tell("strangers were received")
         plain.troubled(lambda: held.extend(controlled.controls(folder, tell)))
     report = table.Report(
         command=f"make reliability{' FULL=1' if given.full else ''}",
@@ -68,7 +73,9 @@ def run(given: argparse.Namespace, folder: Path) -> int:
         controls=tuple(held),
         checks=tuple(checks),
         doors=tuple(plain.asked),
-        examined=plain.examined[0] if plain.examined else None,
+        examined=next(iter(plain.examined), None),
+        entered=next(iter(plain.entered), None),
+        strangers=next(iter(came), None),
     )
     if not given.case:
         DOCUMENT.write_text(table.text(report), encoding="utf-8")
@@ -78,15 +85,26 @@ def run(given: argparse.Namespace, folder: Path) -> int:
     return bool(problems)
 
 
+def named(plain: Part, lit: Part) -> int:
+    """Name the cases and count them."""
+    print("\n".join([*plain.named, *(f"{name}, with a witness" for name in lit.named)]))
+    print(f"{len(plain.named)} cases without a witness, {len(lit.named)} with one")
+    return 0
+
+
 @dataclass
 class Part:
-    """What came of one stack; `strange` is what nobody has thought of."""
+    """What came of one stack; `strange` is what nobody has thought of, `named` the cases of a run
+    that only names them.
+    """
 
     results: list[Result] = field(default_factory=list)
     dark: list[Result] = field(default_factory=list)
     asked: list[doors.Asked] = field(default_factory=list)
     examined: list[doctored.Examined] = field(default_factory=list)
+    entered: list[endings.Entered] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
 
     def troubled(self, step: Callable[[], None]) -> None:
         """Do a step; if it breaks the run has failed, and its other steps are done all the same."""
@@ -109,43 +127,48 @@ def on_a_stack(
     try:
         stage.up()
         tell(f"a stack {'with' if witness else 'without'} a witness")
-        if checks is not None:
+        if checks is not None and not given.list:
             checks += substrate.check(stage)
             tell("the substrate is sound")
         calls = matrix.recorded(stage, given.case, witness=witness)
-        cases = plans.cases(calls, full=given.full, witness=witness)
-        cases += scenarios.cases(full=given.full, witness=witness)
-        if not witness:
-            cases += plans.lasting(full=given.full)
-        if not witness or given.full:
-            cases += plans.hangs(calls, witness=witness)
-        if witness and not given.full:
-            cases = [case for case in cases if is_of_witness(case)]
-        dark = blackouts.cases(calls, full=given.full, witness=witness)
-        dark = dark if not witness or given.full else []
-        cases, dark = plans.chosen(cases, given.case), plans.chosen(dark, given.case)
+        cases, dark = chosen(given, calls, witness=witness)
         if given.list:
-            print("\n".join(case.name for case in (*cases, *dark)))
-            return Part()
+            last = [] if witness else plans.chosen(endings.unrecorded(), given.case)
+            return Part(named=[case.name for case in (*cases, *last, *dark)])
         tell(f"{len(cases)} cases, and {len(dark)} in the dark")
         results = matrix.run(stage, slowest_first(cases), progress(tell, len(cases)))
         part = Part(results)
         part.troubled(lambda: part.strange.extend(endings.strange(stage)))
+        if not witness:
+            part.troubled(lambda: part.results.extend(last_ones(given, stage, tell)))
         if not given.case and not witness:
             part.troubled(lambda: part.asked.extend(doors.ask(stage)))
             part.troubled(lambda: part.examined.append(doctored.examine(stage, results)))
+            part.troubled(lambda: part.entered.append(endings.entered(stage)))
         part.troubled(lambda: part.dark.extend(blackouts.run(stage, dark, tell)))
         return part
     finally:
         stage.down()
 
 
-def is_of_witness(case: Case) -> bool:
-    """Whether a witness changes what becomes of a case."""
-    if case.marker:
-        ends = [scenarios.ends(case.marker, witness=witness) for witness in (False, True)]
-        return ends[0] != ends[1] or case.marker in scenarios.OF_WITNESSES
-    return case.point.function in OF_WITNESS and case.fault in {"kill", "lose"}
+def last_ones(given: argparse.Namespace, stage: Stage, tell: Tell) -> list[Result]:
+    """Cases that end in a state which nobody waits for: all tries of another must fail."""
+    cases = plans.chosen(endings.unrecorded(), given.case)
+    return endings.run_unrecorded(stage, cases, tell) if cases else []
+
+
+def chosen(
+    given: argparse.Namespace, calls: dict[str, Calls], *, witness: bool
+) -> tuple[list[Case], list[Case]]:
+    """The cases of the run, and the blackouts; with `--case` of all that there are."""
+    cases = spread.everything(calls, witness=witness)
+    if given.case:
+        dark = blackouts.cases(calls, witness=witness)
+        return plans.chosen(cases, given.case), plans.chosen(dark, given.case)
+    return (
+        spread.spread(cases, full=given.full, witness=witness),
+        spread.dark(calls, full=given.full, witness=witness),
+    )
 
 
 def slowest_first(cases: list[Case]) -> list[Case]:
@@ -173,9 +196,16 @@ def wrong(given: argparse.Namespace, report: table.Report) -> list[str]:
         f"the control {c.name} paid nothing twice" for c in report.controls if not c.charged_twice
     ]
     problems += [
-        f"{what}: {answers}" for what, _, answers in report.doors if answers.startswith("WRONG")
+        f"{what}: {answers}" for what, _, answers in report.asked if answers.startswith("WRONG")
     ]
-    return problems
+    problems += [f"no execution entered {name}" for name in table.never_entered(report)]
+    return problems + ["; ".join(table.of_strangers(report)) for _ in [0] if let_through(report)]
+
+
+def let_through(report: table.Report) -> bool:
+    """Whether strangers got anything, or were not received at all."""
+    found = report.strangers
+    return found is None or any((found.faults, found.written, found.started, found.let_in))
 
 
 def clock() -> Tell:
@@ -204,7 +234,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make reliability")
     parser.add_argument("--full", action="store_true", help="every case")
     parser.add_argument("--case", help="only cases whose name holds this")
-    parser.add_argument("--list", action="store_true", help="name the cases and end")
+    parser.add_argument("--list", action="store_true", help="name and count the cases")
     parser.add_argument("--keep", action="store_true", help="keep the stack's folder")
     parser.add_argument("--no-witness", dest="witness", action="store_false")
     return parser.parse_args()

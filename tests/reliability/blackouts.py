@@ -33,14 +33,17 @@ CHOSEN = (
 )
 
 
-def cases(recorded: dict[str, Calls], *, full: bool, witness: bool) -> list[Case]:
+def cases(recorded: dict[str, Calls], *, witness: bool) -> list[Case]:
     """Places of which each is held while everything is killed."""
-    found = []
-    for case in everywhere(recorded):
-        if full or case.name.partition(":")[2] in CHOSEN:
-            calls = recorded[case.kind.name]
-            found.append(replace(case, expected=expectation(case, calls, witness=witness)))
-    return found
+    return [
+        replace(case, expected=expectation(case, recorded[case.kind.name], witness=witness))
+        for case in everywhere(recorded)
+    ]
+
+
+def is_chosen(case: Case) -> bool:
+    """Whether it is one of those that every run has."""
+    return case.name.partition(":")[2] in CHOSEN
 
 
 def everywhere(recorded: dict[str, Calls]) -> Iterator[Case]:
@@ -57,12 +60,17 @@ def everywhere(recorded: dict[str, Calls]) -> Iterator[Case]:
 
 
 def run(stage: Stage, wanted: Iterable[Case], tell: Tell) -> list[Result]:
-    """Some at a time: everything is killed as soon as each is where it is to be."""
-    results: list[Result] = []
+    """Some at a time: everything is killed as soon as each is where it is to be. Those that did not
+    get there get there once more.
+    """
+    results = list(in_waves(stage, wanted, tell))
+    return matrix.merged(results, in_waves(stage, matrix.once_more(results), tell))
+
+
+def in_waves(stage: Stage, wanted: Iterable[Case], tell: Tell) -> Iterator[Result]:
     rest = iter(wanted)
     while wave := list(itertools.islice(rest, AT_A_TIME)):
-        results += blacked_out(stage, wave, tell)
-    return results
+        yield from blacked_out(stage, wave, tell)
 
 
 def blacked_out(stage: Stage, wave: list[Case], tell: Tell) -> list[Result]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.reliability.kinds import KINDS, prompt
 from tests.reliability.matrix import NOTHING, Tell, played, settled
 from tests.reliability.plans import Case, cases
+from tests.reliability.spread import is_death, is_hindered
 from tests.reliability.stage import Stage
 
 NAMES = ("naive", "powertools")
@@ -40,7 +41,7 @@ def controlled(folder: Path, name: str, tell: Tell) -> Control:
         calm = Case(TEXT, NOTHING, "none")
         played(stage, [calm], tell, {})
         calls = {TEXT.name: {"start": stage.calls(calm.token)["start"]}}
-        drilled = [case for case in cases(calls, full=False, witness=False) if is_paid(case)]
+        drilled = [case for case in cases(calls, witness=False) if is_paid(case)]
         played(stage, drilled, tell, {})
         settled(stage)
         jobs = [len(stage.jobs(prompt(case.token))) for case in drilled]
@@ -50,7 +51,7 @@ def controlled(folder: Path, name: str, tell: Tell) -> Control:
 
 
 def is_paid(case: Case) -> bool:
-    return case.point.function == "start" and case.fault in {"kill", "lose", "throttle"}
+    return case.point.function == "start" and (is_death(case) or is_hindered(case))
 
 
 def make_table(stage: Stage) -> None:

@@ -1,11 +1,19 @@
-"""How executions end: whatever one fails with must be a name that somebody has thought of."""
+"""How executions end: each state is entered by some, and what one fails with is a known name."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from tests.reliability.plans import DEATHS
-from tests.reliability.stage import Stage
+import yaml
+
+from tests.reliability import matrix
+from tests.reliability.kinds import KINDS
+from tests.reliability.matrix import Result, Tell
+from tests.reliability.plans import DEATHS, Case, Point
+from tests.reliability.project import ROOT
+from tests.reliability.stage import WAIT_SCALE, Stage
 from videoconductor import errors
 from videoconductor.workflow import CRASHES
 
@@ -24,6 +32,95 @@ KNOWN = frozenset(
         *OWN,
     }
 )
+
+
+# One execution's worth: the first try of RecordFailure or Conclude and its twenty retries.
+ALL_TRIES = 21
+MACHINES = ("render_clip", "render_film")
+ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+
+
+@dataclass(frozen=True)
+class Entered:
+    """How many states the machines have, and which of them no execution has entered."""
+
+    states: int
+    never: tuple[str, ...]
+
+
+def unrecorded() -> list[Case]:
+    """The states whose own failure is caught by nothing but `Unrecorded`, failing every time."""
+    ends = (("failed", "record_failure"), ("film", "conclude"))
+    kinds = {kind.name: kind for kind in KINDS}
+    return [
+        Case(
+            kinds[name],
+            Point(function, "handler"),
+            "throttle",
+            "before",
+            ALL_TRIES,
+            expected=frozenset({kinds[name].end(witness=False)}),
+        )
+        for name, function in ends
+    ]
+
+
+def run_unrecorded(stage: Stage, cases: list[Case], tell: Tell) -> list[Result]:
+    """Run them without the waits between tries, which are a quarter of an hour in all."""
+    stage.set_waits(0)
+    try:
+        results = matrix.run(stage, cases, tell)
+    finally:
+        stage.set_waits(WAIT_SCALE)
+    return [fully_struck(result) for result in results]
+
+
+def fully_struck(result: Result) -> Result:
+    """The result, which is wrong where an earlier try got through."""
+    if result.fired == ALL_TRIES:
+        return result
+    wrong = (*result.verdict.wrong, f"{result.fired} of {ALL_TRIES} tries were struck")
+    return replace(result, verdict=replace(result.verdict, wrong=wrong))
+
+
+def entered(stage: Stage) -> Entered:
+    """Which states of the machines all executions together have entered."""
+    states = {(machine, name) for machine in MACHINES for name in states_of(machine)}
+    never = states - set(paths(stage))
+    return Entered(len(states), tuple(f"{machine}.{name}" for machine, name in sorted(never)))
+
+
+def states_of(machine: str) -> Iterator[str]:
+    """The names of a machine's states, those inside of a Map too."""
+    text = (ROOT / "statemachine" / f"{machine}.asl.yaml").read_text(encoding="utf-8")
+    flows = [yaml.safe_load(text)]
+    while flows:
+        for name, state in flows.pop()["States"].items():
+            yield name
+            if "ItemProcessor" in state:
+                flows.append(state["ItemProcessor"])
+
+
+def paths(stage: Stage) -> Iterator[tuple[str, str]]:
+    """Machine and name of each state that was entered, over and over."""
+    client = stage.client("stepfunctions")
+    pages = client.get_paginator("list_executions")
+    for machine in client.list_state_machines()["stateMachines"]:
+        name = next(known for known in MACHINES if is_called(machine["name"], known))
+        for status in ENDED:
+            found = pages.paginate(stateMachineArn=machine["stateMachineArn"], statusFilter=status)
+            for execution in (each for page in found for each in page["executions"]):
+                history = client.get_paginator("get_execution_history").paginate(
+                    executionArn=execution["executionArn"]
+                )
+                for event in (each for page in history for each in page["events"]):
+                    if "stateEnteredEventDetails" in event:
+                        yield name, event["stateEnteredEventDetails"]["name"]
+
+
+def is_called(deployed: str, name: str) -> bool:
+    """Whether a machine's name in a stack is made of its own."""
+    return name.replace("_", "") in deployed.lower().replace("-", "").replace("_", "")
 
 
 def strange(stage: Stage) -> list[str]:

@@ -15,6 +15,7 @@ from videoconductor.reports import DETAIL_TYPES, FILM_READY
 # Of a POST with such an outcome nobody has proved that nothing was accepted.
 MAY_BE_PAID = frozenset({"submitting", "accepted", "unknown", "abandoned"})
 HELD = frozenset({"unknown", "submitting", "abandoned"})
+NEVER_STRUCK = "the fault never struck"
 Entries = Mapping[str, tuple[str, str]]
 """By sort key, what a film has in the table: its order and its document."""
 
@@ -96,7 +97,7 @@ def judge(
     if outcome not in expected:
         found.wrong.append(f"ended in {outcome}, not in {' or '.join(sorted(expected))}")
     if not fired:
-        found.wrong.append("the fault never struck")
+        found.wrong.append(NEVER_STRUCK)
     return Verdict(
         outcome,
         tuple(found.wrong),

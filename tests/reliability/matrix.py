@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from tests.reliability.judging import HELD, Entries, Evidence, Verdict, judge
+from tests.reliability.judging import HELD, NEVER_STRUCK, Entries, Evidence, Verdict, judge
 from tests.reliability.kinds import CLIP, MODE, Kind, kinds
 from tests.reliability.plans import Calls, Case, Point
 from tests.reliability.stage import NOT_YET, PATIENCE, Stage
@@ -27,12 +27,15 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Result:
-    """A case and what came of it; `held` are its renders whose paid job nobody has the id of."""
+    """A case and what came of it; `held` are its renders whose paid job nobody has the id of, and
+    `seen`, where the fault never struck, is what its function did instead.
+    """
 
     case: Case
     verdict: Verdict
     fired: int
     held: tuple[str, ...] = ()
+    seen: str = ""
 
 
 def recorded(stage: Stage, wanted: str | None = None, *, witness: bool = False) -> dict[str, Calls]:
@@ -44,14 +47,35 @@ def recorded(stage: Stage, wanted: str | None = None, *, witness: bool = False) 
     named = [kind for kind in known if (wanted or "").startswith(f"{kind.name}:")]
     some = [] if (wanted or "").startswith("xai:") else named or known
     calm = [Case(kind, NOTHING, "none", expected=frozenset({kind.end(witness)})) for kind in some]
-    for result in run(stage, calm, lambda _: None):
-        wrong = [words for words in result.verdict.wrong if words != "the fault never struck"]
+    for result in tried(stage, calm, lambda _: None):
+        wrong = [words for words in result.verdict.wrong if words != NEVER_STRUCK]
         if wrong:
             raise AssertionError(f"undisturbed, {result.case.kind.name}: {'; '.join(wrong)}")
     return {case.kind.name: stage.calls(case.token) for case in calm}
 
 
 def run(stage: Stage, cases: Iterable[Case], tell: Tell) -> list[Result]:
+    """Run the cases, and those whose fault never struck once more."""
+    results = tried(stage, cases, tell)
+    missed = once_more(results)
+    return merged(results, tried(stage, missed, tell)) if missed else results
+
+
+def once_more(results: Iterable[Result]) -> list[Case]:
+    """The cases in which all was well but for their fault, which never struck: an emulator that is
+    out of breath turns functions away, and then a state like Thumbnail is passed over.
+    """
+    missed = [one.case for one in results if one.verdict.wrong == (NEVER_STRUCK,)]
+    return [replace(case, take=case.take + 1) for case in missed]
+
+
+def merged(results: Iterable[Result], later: Iterable[Result]) -> list[Result]:
+    """The results, those of a later try in place of the earlier."""
+    newest = {one.case.name: one for one in later}
+    return [newest.get(one.case.name, one) for one in results]
+
+
+def tried(stage: Stage, cases: Iterable[Case], tell: Tell) -> list[Result]:
     """Run the cases, sweep as production would, and judge each."""
     cases = list(cases)
     seeds: dict[str, Entries] = {}
@@ -200,7 +224,15 @@ def result(stage: Stage, case: Case, evidence: Evidence, fired: int, trouble: st
         wrong.append("the callbackUrl was not told")
     held = tuple(render.render_id for render in evidence.renders if is_held(render))
     verdict = replace(verdict, wrong=tuple(wrong))
-    return Result(case, verdict, fired, held if verdict.held else ())
+    seen = "" if fired else calls_of(stage, case)
+    return Result(case, verdict, fired, held if verdict.held else (), seen)
+
+
+def calls_of(stage: Stage, case: Case) -> str:
+    """What the function of a case was seen to call, each time that it ran for it."""
+    runs = stage.calls(case.token).get(case.point.function, [])
+    told = "; ".join(", ".join(point.call for point in run) for run in runs)
+    return f"{case.point.function} ran {len(runs)} times: {told or 'nothing'}"
 
 
 def is_held(render: Render) -> bool:
@@ -255,6 +287,6 @@ def described(results: Iterable[Result]) -> str:
     for one in results:
         if one.verdict.wrong:
             lines.append(f"{one.case.name}  make reliability CASE={one.case.name}")
-            lines += [f"    {words}" for words in one.verdict.wrong]
+            lines += [f"    {words}" for words in (*one.verdict.wrong, one.seen) if words]
             lines.append(f"    {json.dumps(one.case.plan)}")
     return "\n".join(lines)

@@ -71,13 +71,22 @@ class Point:
         return f"{self.service} {self.operation}" + (f", {ordinal}" if self.number > 1 else "")
 
     @property
+    def is_telling(self) -> bool:
+        """Whether more hangs on it than an answer: all but what is read from the table."""
+        return self.is_write or self.service not in {"dynamodb", "handler"}
+
+    @property
     def is_write(self) -> bool:
         return self.operation in {"PutItem", "UpdateItem", "TransactWriteItems"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that goes wrong at one place, in one kind of run."""
+    """One thing that goes wrong at one place, in one kind of run.
+
+    `is_at_post`: from a permit until what its POST answered is kept. `is_again`: at a place that
+    another kind of run has come by already. `take` counts how often it has been tried.
+    """
 
     kind: Kind
     point: Point
@@ -87,6 +96,9 @@ class Case:
     death: str | None = None
     marker: str = ""
     expected: frozenset[str] = field(default=frozenset(), compare=False)
+    is_at_post: bool = field(default=False, compare=False)
+    is_again: bool = field(default=False, compare=False)
+    take: int = field(default=1, compare=False)
 
     @property
     def name(self) -> str:
@@ -95,13 +107,15 @@ class Case:
             return f"xai:{self.marker}"
         how = f"{self.fault}-{self.moment}" if self.fault in DYING else self.fault
         how = f"{how}-for-good" if self.times == 0 else how
+        how = f"{how}-{self.times}-times" if self.times > BOTO_TRIES else how
         kind = f"{self.kind.name}+{self.marker}" if self.marker else self.kind.name
         return f"{kind}:{self.point.name}:{how}"
 
     @property
     def token(self) -> str:
         """What its events can be told by."""
-        return f"drill-{hashlib.sha256(self.name.encode()).hexdigest()[:8]}"
+        name = self.name if self.take == 1 else f"{self.name}, take {self.take}"
+        return f"drill-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -143,10 +157,9 @@ def read_calls(text: str) -> Calls:
     return calls
 
 
-def cases(recorded: dict[str, Calls], *, full: bool, witness: bool) -> list[Case]:
-    """Every case, each place once: in the first kind of run that comes by it.
-
-    In the full run every fault at each, and a kill at places of states in each kind of run.
+def cases(recorded: dict[str, Calls], *, witness: bool) -> list[Case]:
+    """Every case there is: every fault at each place in the first kind of run that comes by it, and
+    a kill in each other kind.
     """
     made: dict[str, Case] = {}
     seen: set[Point] = set()
@@ -155,13 +168,15 @@ def cases(recorded: dict[str, Calls], *, full: bool, witness: bool) -> list[Case
         for point in places(calls):
             if kind.functions and point.function not in kind.functions:
                 continue
-            if point in seen and not (full and point.function in STATES and kind.repeats):
+            is_again = point in seen
+            if is_again and not (point.function in STATES and kind.repeats):
                 continue
-            faults = list(faults_at(kind, point, is_first=point not in seen, full=full))
             seen.add(point)
-            for case in faults:
+            at_post = is_at_post(point, calls)
+            for case in faults_at(kind, point, is_first=not is_again):
                 expected = expectation(case, calls, witness=witness)
-                made[case.name] = with_death(case, len(made), expected)
+                case = with_death(case, len(made), expected)
+                made[case.name] = replace(case, is_again=is_again, is_at_post=at_post)
     return list(made.values())
 
 
@@ -170,7 +185,7 @@ def places(calls: Calls) -> Iterator[Point]:
     yield from dict.fromkeys(point for runs in calls.values() for run in runs for point in run)
 
 
-def faults_at(kind: Kind, point: Point, *, is_first: bool, full: bool) -> Iterator[Case]:
+def faults_at(kind: Kind, point: Point, *, is_first: bool) -> Iterator[Case]:
     if point.service == "handler":
         yield Case(kind, point, "kill", "after")
         if not is_first:
@@ -179,25 +194,15 @@ def faults_at(kind: Kind, point: Point, *, is_first: bool, full: bool) -> Iterat
         if point.function in STATES:
             yield Case(kind, point, "throttle", "before")
         return
-    is_telling = point.is_write or point.service != "dynamodb"
     if not is_first:
         yield Case(kind, point, "kill", "during")
         return
-    for moment in moments(point, is_telling=is_telling, full=full):
+    for moment in MOMENTS:
         yield Case(kind, point, "kill", moment)
     tries = 1 if point.service in OWN_TRIES else BOTO_TRIES
-    if full or is_telling:
-        yield Case(kind, point, "throttle", "before", tries)
-        yield Case(kind, point, "lose", "during", 1)
-    if full:
-        yield Case(kind, point, "refuse", "before", tries)
-
-
-def moments(point: Point, *, is_telling: bool, full: bool) -> tuple[str, ...]:
-    """When a process is killed at a call. At a door before it is the same as after the last one."""
-    if full or point.function in STATES:
-        return MOMENTS
-    return ("during", "after") if is_telling else ("during",)
+    yield Case(kind, point, "throttle", "before", tries)
+    yield Case(kind, point, "lose", "during", 1)
+    yield Case(kind, point, "refuse", "before", tries)
 
 
 def hangs(recorded: dict[str, Calls], *, witness: bool) -> list[Case]:
@@ -214,14 +219,13 @@ def hangs(recorded: dict[str, Calls], *, witness: bool) -> list[Case]:
     return list(found.values())
 
 
-def lasting(*, full: bool) -> list[Case]:
+def lasting() -> list[Case]:
     """Services that stay away: for each what remains when everybody has given up."""
     text = KINDS[0]
-    found = [
+    return [
         Case(text, point, fault, "before", 0, expected=frozenset({end}))
         for point, fault, end in LASTING
     ]
-    return [case for case in found if full or case.expected != frozenset({"stalled"})]
 
 
 def with_death(case: Case, number: int, expected: frozenset[str]) -> Case:
@@ -236,9 +240,8 @@ def expectation(case: Case, calls: Calls, *, witness: bool) -> frozenset[str]:
     base = case.kind.end(witness)
     if case.point.function not in {"start", "first_frame"} or case.point.service == "handler":
         return frozenset({base})
-    run = next(run for run in calls[case.point.function] if case.point in run)
-    called = {point.service for point in run} | {point.operation for point in run}
-    if not {"xai", "TransactWriteItems"} <= called:  # a control takes no permit
+    run = run_of(case.point, calls)
+    if not pays(run):
         return frozenset({base})
     permit, post, kept = window(run)
     here = run.index(case.point)
@@ -262,6 +265,26 @@ def expectation(case: Case, calls: Calls, *, witness: bool) -> frozenset[str]:
     begins = here > permit or (here == permit and case.moment != "before")
     is_over = here > kept or (here == kept and case.moment != "before")
     return unknown if begins and not is_over else frozenset({base})
+
+
+def run_of(point: Point, calls: Calls) -> list[Point]:
+    """The first run of its function that comes by a point."""
+    return next(run for run in calls[point.function] if point in run)
+
+
+def pays(run: list[Point]) -> bool:
+    """Whether a run takes a permit and sends a POST. A control takes no permit."""
+    called = {point.service for point in run} | {point.operation for point in run}
+    return {"xai", "TransactWriteItems"} <= called
+
+
+def is_at_post(point: Point, calls: Calls) -> bool:
+    """Whether money hangs on what happens at a point: from the permit to the answer's record."""
+    if point.function not in {"start", "first_frame"} or not pays(run_of(point, calls)):
+        return False
+    run = run_of(point, calls)
+    permit, _, kept = window(run)
+    return permit <= run.index(point) <= kept
 
 
 def window(run: list[Point]) -> tuple[int, int, int]:

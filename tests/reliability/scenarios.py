@@ -70,17 +70,16 @@ BESIDE: dict[str, tuple[tuple[Point, str], ...]] = {
 }
 
 
-def cases(*, full: bool, witness: bool) -> list[Case]:
-    """Each scenario by itself and, in the full run, with kills beside it."""
+def cases(*, witness: bool) -> list[Case]:
+    """Each scenario by itself and with kills beside it."""
     found = []
     for name, row in SCENARIOS.items():
-        is_left_out = name in SLOW and not full
-        if is_left_out or name in NOT_HERE or (name in OF_WITNESSES and not witness):
+        if name in NOT_HERE or (name in OF_WITNESSES and not witness):
             continue
         expected = ends(name, witness=witness)
         case = Case(TEXT, AT_XAI, "xai", times=0, marker=name, expected=expected)
         found.append(case)
-        if full and name not in SLOW:
+        if name not in SLOW:
             found += [replace(each, expected=expected) for each in beside(case, row.stage)]
     return found
 

@@ -58,12 +58,14 @@ class Stage:
     start: str | None = None
     parameters: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    auth: bool = False
 
     def __post_init__(self) -> None:
         for part in ("plans", "names", "fired", "calls", "lost"):
             (self.drills / part).mkdir(parents=True, exist_ok=True)
         source = project.copied(self.folder / "project", self.start)
         options = Options(
+            auth=self.auth,
             parameters=PARAMETERS | self.parameters,
             job_seconds=JOB_SECONDS,
             wait_scale=WAIT_SCALE,
@@ -155,21 +157,39 @@ class Stage:
         raise AssertionError(f"{method} {path} of {token}: {last}")
 
     def call(self, token: str, method: str, path: str, body: Any) -> httpx.Response:
-        ends = self.endpoints
         headers = {"Content-Type": "application/json", "X-Drill": token}
         if path in {"/v1/videos", "/v1/films"}:
             headers["Idempotency-Key"] = token
+        return self.send(method, path, json.dumps(body).encode(), headers)
+
+    def send(
+        self, method: str, path: str, content: bytes, headers: dict[str, str]
+    ) -> httpx.Response:
+        """A request as it is, signed."""
+        ends = self.endpoints
         url = ends.api_url.rstrip("/") + path
-        request = AWSRequest(method, url, data=json.dumps(body), headers=headers)
+        request = AWSRequest(method, url, data=content, headers=headers)
         credentials = Credentials(ends.access_key_id, ends.secret_access_key)
         SigV4Auth(credentials, "execute-api", ends.region).add_auth(request)
         return httpx.request(
-            method, url, content=json.dumps(body), headers=dict(request.headers), timeout=90
+            method, url, content=content, headers=dict(request.headers), timeout=90
         )
 
     def put(self, key: str, document: Any) -> None:
-        body = json.dumps(document).encode()
-        self.client("s3").put_object(Bucket=self.endpoints.bucket, Key=key, Body=body)
+        self.put_bytes(key, json.dumps(document).encode())
+
+    def put_bytes(self, key: str, content: bytes) -> None:
+        self.client("s3").put_object(Bucket=self.endpoints.bucket, Key=key, Body=content)
+
+    def routes(self) -> list[tuple[str, str]]:
+        """Method and path of every route of the API."""
+        found = self.client("apigatewayv2").get_routes(ApiId=self.endpoints.api_id)["Items"]
+        return [tuple(route["RouteKey"].split(" ", 1)) for route in found]
+
+    def set_waits(self, scale: float) -> None:
+        """Have states and their retries wait so much of their time, until the stack goes down."""
+        url = f"{self.endpoints.aws_endpoint_url}/_ministack/config"
+        httpx.post(url, json={"stepfunctions._SFN_WAIT_SCALE": scale}).raise_for_status()
 
     def publish(self, kind: str, detail: Any) -> None:
         entry = {

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from tests.reliability.controlled import Control
 from tests.reliability.doctored import Examined
+from tests.reliability.doors import Asked
+from tests.reliability.endings import ALL_TRIES, Entered
 from tests.reliability.kinds import KINDS
 from tests.reliability.matrix import Result
 from tests.reliability.plans import STATES, Point
+from tests.reliability.strangers import Strangers
 from tests.reliability.substrate import Check
 from xai_simulator.scenarios import SCENARIOS
 
@@ -32,6 +35,7 @@ FAULTS = {
     "lose": "answer lost",
     "hang": "hangs",
     "for-good": "fails for good",
+    "all-tries": "all tries fail",
 }
 
 
@@ -45,8 +49,15 @@ class Report:
     blackouts: tuple[Result, ...]
     controls: tuple[Control, ...]
     checks: tuple[Check, ...]
-    doors: tuple[tuple[str, int, str], ...] = ()
+    doors: tuple[Asked, ...] = ()
     examined: Examined | None = None
+    entered: Entered | None = None
+    strangers: Strangers | None = None
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """What was asked at the doors, by callers and by strangers."""
+        return self.doors + (self.strangers.rows if self.strangers else ())
 
     @property
     def all(self) -> tuple[Result, ...]:
@@ -76,6 +87,10 @@ def totals(report: Report) -> Iterator[str]:
         ("cases", len),
         ("kills among them", lambda those: sum(is_kill(one) for one in those)),
         ("cases in which the fault never struck", lambda those: sum(not r.fired for r in those)),
+        (
+            "tried once more, as it had not struck",
+            lambda those: sum(r.case.take > 1 for r in those),
+        ),
         ("jobs started by xAI", lambda those: sum(r.verdict.jobs for r in those)),
         ("jobs beyond one for each attempt", lambda those: sum(r.verdict.extra for r in those)),
         ("paid jobs lost", lambda those: sum(r.verdict.lost for r in those)),
@@ -92,6 +107,31 @@ def totals(report: Report) -> Iterator[str]:
         found = report.examined
         yield "\nOf the renders whose paid jobs are held without a witness, `videoconductor doctor`"
         yield f"lists {found.listed} and misses {len(found.unlisted)}."
+    if report.entered is not None:
+        states, never = report.entered.states, len(report.entered.never)
+        yield f"\nOf the {states} states of both machines, {states - never} were entered."
+    if report.strangers is not None:
+        yield "\n| at the doors | |"
+        yield "|---|---|"
+        yield from of_strangers(report)
+
+
+def of_strangers(report: Report) -> Iterator[str]:
+    """What bad input and strangers came to, in numbers."""
+    found = report.strangers
+    if found is None:
+        yield "nobody came to the doors"
+        return
+    yield f"| bad inputs | {found.bad} |"
+    yield f"| answers of 5xx to them | {found.faults} |"
+    yield f"| rows written by them | {found.written} |"
+    yield f"| jobs started by them | {found.started} |"
+    yield f"| requests without good credentials at closed routes | {found.refused} |"
+    yield f"| answers to those other than 401 and 403 | {found.let_in} |"
+
+
+def never_entered(report: Report) -> tuple[str, ...]:
+    return report.entered.never if report.entered else ("any state",)
 
 
 def is_wrong(one: Result) -> bool:
@@ -127,6 +167,8 @@ def places(report: Report) -> Iterator[str]:
     yield "## At each call\n"
     yield "In what the runs ended, without a witness, and how many if there were several."
     drilled = [r for r in report.without if r.case.fault != "xai" and not r.case.marker]
+    yield f'"All tries fail" is {ALL_TRIES} of them, the waits between them left out: the execution'
+    yield "ends in `Unrecorded`, and the sweep gives the render or the run another."
     by_function: dict[str, dict[Point, dict[str, list[Result]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
@@ -160,6 +202,8 @@ def how(one: Result) -> str:
     case = one.case
     if case.times == 0:
         return "for-good"
+    if case.times == ALL_TRIES:
+        return "all-tries"
     return f"kill-{case.moment}" if case.fault == "kill" else case.fault
 
 
@@ -206,12 +250,13 @@ def grouped(results: Iterable[Result]) -> dict[str, list[Result]]:
 
 
 def doors(report: Report) -> Iterator[str]:
-    if not report.doors:
+    if not report.asked:
         return
     yield "## At the doors\n"
+    yield "Signed, but for the last rows, which are every route of the API: `AUTH=true`.\n"
     yield "| what | times | answers |"
     yield "|---|---|---|"
-    for what, times, answers in report.doors:
+    for what, times, answers in report.asked:
         yield f"| {what} | {times} | {answers} |"
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from tests.reliability import plans, scenarios, table
+import pytest
+
+from tests.reliability import endings, matrix, plans, scenarios, spread, table
 from tests.reliability.controlled import Control
 from tests.reliability.judging import Verdict
 from tests.reliability.kinds import KINDS
 from tests.reliability.matrix import Result
 from tests.reliability.plans import Case, Point
+from tests.reliability.strangers import Strangers
 from tests.reliability.substrate import Check
+from xai_simulator.scenarios import SCENARIOS
 
 TEXT = KINDS[0]
 START = [
@@ -23,11 +28,18 @@ START = [
     Point("start", "dynamodb", "PutItem"),
 ]
 CALLS = {"text": {"start": [START]}}
+FINALIZE = [Point("finalize", "handler"), Point("finalize", "download", "GET")]
+FINALIZE += [Point("finalize", "dynamodb", "PutItem", number) for number in (1, 2, 3)]
+MANY = {
+    "text": {"start": [START], "finalize": [FINALIZE]},
+    "still": {"start": [START], "finalize": [FINALIZE]},
+    "inbox": {"on_upload": [[Point("on_upload", "s3", "GetObject")]]},
+}
 UNKNOWN, FINE = frozenset({"submit_unknown"}), frozenset({"finalized"})
 
 
 def ends(witness=False):
-    found = plans.cases(CALLS, full=True, witness=witness)
+    found = plans.cases(CALLS, witness=witness)
     return {case.name.removeprefix("text:start"): case.expected for case in found}
 
 
@@ -69,11 +81,68 @@ def test_an_answer_to_the_post_that_is_lost_is_unknown_and_one_that_was_not_sent
 
 
 def test_each_call_is_a_place_once_and_every_name_of_a_death_has_its_turn():
-    found = plans.cases(CALLS, full=True, witness=False)
+    found = plans.cases(CALLS, witness=False)
     assert len({case.name for case in found}) == len({case.token for case in found}) == len(found)
     assert {case.death for case in found if case.fault == "kill"} == set(plans.DEATHS)
-    again = plans.cases(CALLS | {"failed": CALLS["text"]}, full=False, witness=False)
-    assert {case.kind.name for case in again} == {"text"}
+    again = plans.cases(CALLS | {"failed": CALLS["text"]}, witness=False)
+    assert {case.kind.name for case in again if not case.is_again} == {"text"}
+    assert {case.fault for case in again if case.is_again} == {"kill"}
+
+
+@pytest.mark.parametrize("witness", [False, True])
+def test_a_run_has_every_place_and_every_scenario_and_all_that_may_happen_around_a_post(witness):
+    everything = spread.everything(MANY, witness=witness)
+    short, full = (spread.spread(everything, full=full, witness=witness) for full in (False, True))
+    around = {case.name for case in everything if spread.is_first(case) and spread.is_around(case)}
+    lossy = {case.name for case in everything if spread.is_lossy(case)}
+    assert around & lossy
+    assert around & lossy <= {case.name for case in short} <= {case.name for case in full}
+    assert len(short) < len(full) < len(everything)
+    places = {case.point for case in everything if spread.is_placed(case)}
+    states = {point for point in places if point.function in plans.STATES}
+    assert states <= {case.point for case in full}
+    if not witness:
+        assert places <= {case.point for case in short}
+        named = {case.marker for case in short if case.fault == "xai"}
+        assert (
+            named == set(SCENARIOS) - scenarios.SLOW - scenarios.NOT_HERE - scenarios.OF_WITNESSES
+        )
+
+
+def test_a_run_is_the_same_whatever_order_its_places_were_seen_in():
+    cases = spread.everything(MANY, witness=False)
+    for full in (False, True):
+        runs = (spread.spread(those, full=full, witness=False) for those in (cases, cases[::-1]))
+        first, second = ({case.name for case in run} for run in runs)
+        assert first == second
+
+
+def test_a_fault_that_never_struck_is_tried_once_more_and_what_else_is_wrong_is_not():
+    first, second, third = plans.cases(CALLS, witness=False)[:3]
+    missed, bad = ("the fault never struck",), ("the fault never struck", "no sidecar")
+    results = [
+        Result(first, Verdict("finalized", missed), 0),
+        Result(second, Verdict("finalized", bad), 0),
+        Result(third, Verdict("finalized"), 1),
+    ]
+    [again] = matrix.once_more(results)
+    assert (again.name, again.take) == (first.name, 2)
+    assert again.token != first.token
+    later = Result(again, Verdict("finalized"), 1)
+    assert matrix.merged(results, [later]) == [later, *results[1:]]
+
+
+def test_where_not_every_try_of_a_state_was_struck_nothing_is_proved():
+    case = endings.unrecorded()[0]
+    whole = Result(case, Verdict("failed"), endings.ALL_TRIES)
+    assert endings.fully_struck(whole) == whole
+    assert endings.fully_struck(replace(whole, fired=3)).verdict.wrong
+    assert {case.point.function for case in endings.unrecorded()} == {"record_failure", "conclude"}
+
+
+def test_the_states_are_those_of_both_machines():
+    assert {"Start", "Unrecorded", "IsOver"} <= set(endings.states_of("render_clip"))
+    assert {"TakeUp", "Conclude", "Unrecorded"} <= set(endings.states_of("render_film"))
 
 
 def test_the_calls_of_a_run_are_read_event_by_event_and_in_order():
@@ -88,7 +157,7 @@ def test_the_calls_of_a_run_are_read_event_by_event_and_in_order():
 
 
 def test_a_case_is_chosen_by_its_name_as_it_stands_or_by_an_expression():
-    found = plans.cases(CALLS, full=False, witness=False)
+    found = plans.cases(CALLS, witness=False)
     name = "text:start.xai.POST-videos:kill-during"
     assert [case.name for case in plans.chosen(found, name)] == [name]
     assert len(plans.chosen(found, "POST.*kill")) == 3
@@ -114,6 +183,8 @@ def test_the_table_says_what_was_broken_where_and_what_came_of_it():
         blackouts=(),
         controls=(Control("naive", 7, 3),),
         checks=(Check("one PutItem of several wins", 25, 0),),
+        entered=endings.Entered(20, ("render_clip.Unrecorded",)),
+        strangers=Strangers((("a clip, raw", 24, "400"),), 300, 0, 0, 0, 148, 0),
     )
     text = table.text(report)
     assert "| cases | 2 | 1 | 0 |" in text
@@ -123,3 +194,8 @@ def test_the_table_says_what_was_broken_where_and_what_came_of_it():
     assert "| `lost` | connection closed instead of an answer | 1 | submit_unknown | - |" in text
     assert "| naive | 7 | 3 |" in text
     assert "| one PutItem of several wins | 25 | 0 |" in text
+    assert "Of the 20 states of both machines, 19 were entered." in text
+    assert table.never_entered(report) == ("render_clip.Unrecorded",)
+    assert "| bad inputs | 300 |" in text
+    assert "| answers to those other than 401 and 403 | 0 |" in text
+    assert "| a clip, raw | 24 | 400 |" in text
