@@ -118,6 +118,7 @@ def is_script(content: str | bytes) -> bool:
 
 def _object(source: str, content: str) -> dict[str, Any]:
     from videoconductor import reading
+    from videoconductor.client.asking import wire_name
     from videoconductor.errors import InvalidRequest
 
     try:
@@ -126,6 +127,9 @@ def _object(source: str, content: str) -> dict[str, Any]:
     except InvalidRequest as invalid:
         found = "; ".join(str(problem).removeprefix("body: ") for problem in invalid.problems)
         raise BadInput(f"{source} is no clip request: {found}") from invalid
+    for name in fields:
+        if name != wire_name(name):  # Python's names are good in Python alone
+            raise BadInput(f"{source} is no clip request: {name}: write {wire_name(name)}")
     if any(name in fields for name in OF_A_FILM):
         raise BadInput(
             f"{source} is a scripted request (it has schemaVersion or clips): "

@@ -54,6 +54,7 @@ def run(given: argparse.Namespace, folder: Path) -> int:
     checks: list[substrate.Check] = []
     plain = on_a_stack(given, folder / "plain", tell, checks)
     lit = on_a_stack(given, folder / "witness", tell, witness=True) if given.witness else Part()
+    plain.troubled(lambda: plain.take(without_waits(given, folder / "waitless", tell)))
     if given.list:
         return named(plain, lit)
     if not any((plain.results, plain.dark, lit.results, lit.dark)):
@@ -74,7 +75,7 @@ def run(given: argparse.Namespace, folder: Path) -> int:
         checks=tuple(checks),
         doors=tuple(plain.asked),
         examined=next(iter(plain.examined), None),
-        entered=next(iter(plain.entered), None),
+        entered=endings.entered(plain.entered | lit.entered),
         strangers=next(iter(came), None),
     )
     if not given.case:
@@ -102,9 +103,16 @@ class Part:
     dark: list[Result] = field(default_factory=list)
     asked: list[doors.Asked] = field(default_factory=list)
     examined: list[doctored.Examined] = field(default_factory=list)
-    entered: list[endings.Entered] = field(default_factory=list)
+    entered: set[tuple[str, str]] = field(default_factory=set)
     strange: list[str] = field(default_factory=list)
     named: list[str] = field(default_factory=list)
+
+    def take(self, other: Part) -> None:
+        """Add what came of another stack."""
+        self.results += other.results
+        self.strange += other.strange
+        self.named += other.named
+        self.entered |= other.entered
 
     def troubled(self, step: Callable[[], None]) -> None:
         """Do a step; if it breaks the run has failed, and its other steps are done all the same."""
@@ -133,28 +141,36 @@ def on_a_stack(
         calls = matrix.recorded(stage, given.case, witness=witness)
         cases, dark = chosen(given, calls, witness=witness)
         if given.list:
-            last = [] if witness else plans.chosen(endings.unrecorded(), given.case)
-            return Part(named=[case.name for case in (*cases, *last, *dark)])
+            return Part(named=[case.name for case in (*cases, *dark)])
         tell(f"{len(cases)} cases, and {len(dark)} in the dark")
         results = matrix.run(stage, slowest_first(cases), progress(tell, len(cases)))
         part = Part(results)
         part.troubled(lambda: part.strange.extend(endings.strange(stage)))
-        if not witness:
-            part.troubled(lambda: part.results.extend(last_ones(given, stage, tell)))
+        part.troubled(lambda: part.entered.update(endings.paths(stage)))
         if not given.case and not witness:
             part.troubled(lambda: part.asked.extend(doors.ask(stage)))
             part.troubled(lambda: part.examined.append(doctored.examine(stage, results)))
-            part.troubled(lambda: part.entered.append(endings.entered(stage)))
         part.troubled(lambda: part.dark.extend(blackouts.run(stage, dark, tell)))
         return part
     finally:
         stage.down()
 
 
-def last_ones(given: argparse.Namespace, stage: Stage, tell: Tell) -> list[Result]:
-    """Cases that end in a state which nobody waits for: all tries of another must fail."""
+def without_waits(given: argparse.Namespace, folder: Path, tell: Tell) -> Part:
+    """Cases in which all tries of a state fail, on a stack that does not wait between them."""
     cases = plans.chosen(endings.unrecorded(), given.case)
-    return endings.run_unrecorded(stage, cases, tell) if cases else []
+    if given.list or not cases:
+        return Part(named=[case.name for case in cases])
+    stage = Stage(folder, wait_scale=0)
+    try:
+        stage.up()
+        part = Part(endings.run_unrecorded(stage, cases, lambda _: None))
+        part.strange.extend(endings.strange(stage))
+        part.entered.update(endings.paths(stage))
+        tell("all tries of a state have failed")
+        return part
+    finally:
+        stage.down()
 
 
 def chosen(

@@ -59,6 +59,7 @@ class Stage:
     parameters: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     auth: bool = False
+    wait_scale: float = WAIT_SCALE
 
     def __post_init__(self) -> None:
         for part in ("plans", "names", "fired", "calls", "lost"):
@@ -68,7 +69,7 @@ class Stage:
             auth=self.auth,
             parameters=PARAMETERS | self.parameters,
             job_seconds=JOB_SECONDS,
-            wait_scale=WAIT_SCALE,
+            wait_scale=self.wait_scale,
             function_environment={"DRILL_FOLDER": str(self.drills), **self.environment},
         )
         self.stack = LocalStack(self.folder / "data", source, options)
@@ -185,11 +186,6 @@ class Stage:
         """Method and path of every route of the API."""
         found = self.client("apigatewayv2").get_routes(ApiId=self.endpoints.api_id)["Items"]
         return [tuple(route["RouteKey"].split(" ", 1)) for route in found]
-
-    def set_waits(self, scale: float) -> None:
-        """Have states and their retries wait so much of their time, until the stack goes down."""
-        url = f"{self.endpoints.aws_endpoint_url}/_ministack/config"
-        httpx.post(url, json={"stepfunctions._SFN_WAIT_SCALE": scale}).raise_for_status()
 
     def publish(self, kind: str, detail: Any) -> None:
         entry = {

@@ -264,6 +264,24 @@ BUGS = (
         (f"{COPYING}::test_what_is_not_a_clip_or_not_from_xai_is_refused_at_once",),
     ),
     Bug(
+        "a witness is accepted unchecked",
+        f"{PACKAGE}/workflow/finishing.py",
+        """return record, copying.copy(record, library, lambda: library.delivered(key))
+""",
+        """checked = copying.Mp4Inspector.facts
+                facts = copying.Mp4Facts(1.0, 16, 16, "h264", None)
+                copying.Mp4Inspector.facts = lambda _: facts  # type: ignore[method-assign]
+                try:
+                    return record, copying.copy(record, library, lambda: library.delivered(key))
+                finally:
+                    copying.Mp4Inspector.facts = checked  # type: ignore[method-assign]
+""",
+        (
+            "tests/workflow/test_witness.py::"
+            "test_a_lost_answer_with_a_broken_witness_proves_nothing_and_stays_unknown",
+        ),
+    ),
+    Bug(
         "a url that has expired is the end",
         f"{PACKAGE}/workflow/finishing.py",
         """MAX_EXPIRED_URLS = 4

@@ -181,6 +181,7 @@ def test_bad_input_ends_with_2_and_says_what_is_wrong(
         ("{", "is not JSON"),
         ("[]", "must be a JSON object"),
         ('{"prompt": "x", "promt": "y"}', "promt"),
+        ('{"prompt": "x", "aspect_ratio": "1:1"}', "aspect_ratio: write aspectRatio"),
         ('{"schemaVersion": "1.0", "requestId": "f", "clips": []}', "clips"),
     ],
 )

@@ -147,6 +147,21 @@ def test_a_submit_unknown_comes_with_advice_and_its_attempts(render):
     assert "attach" in answer["advice"]
     assert answer["attempts"][0]["outcome"] == "unknown"
     assert answer["result"] == {"success": False, "video": None}
+    assert "by itself" not in answer["advice"]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "words"), [("attempts", "by itself"), ("still_attempts", "a retry takes it")]
+)
+def test_the_advice_says_that_a_witness_may_come_where_one_was_asked_for(render, attempts, words):
+    lost = Attempt(number=1, permitted_at=NOW, lease_until=NOW, outcome="unknown", witness="sent")
+    for attempt, is_said in (
+        (lost, True),
+        (lost.model_copy(update={"witness": "refused"}), False),
+        (lost.model_copy(update={"witness": None}), False),
+    ):
+        unknown = render.having(NOW, "submit_unknown", **{attempts: (attempt,)})
+        assert (words in views.advice(unknown)) == is_said
 
 
 def test_a_render_shows_what_it_spent_what_is_reserved_and_the_tighter_of_its_caps(render):

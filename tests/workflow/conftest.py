@@ -502,6 +502,9 @@ def stage(
         yield made
 
 
+OF_FILMS = frozenset({"take_up", "conclude"})
+
+
 @dataclass
 class FilmStage(Stage):
     """A stage with `render_film`: hand scripts in, run them to their end, stop them in the middle.
@@ -518,6 +521,7 @@ class FilmStage(Stage):
     dead: set[str] = field(default_factory=set)
     largest: dict[str, int] = field(default_factory=dict)
     is_over: bool = False
+    at_work: list[str] = field(default_factory=list)
 
     def prepare(self, monkeypatch: pytest.MonkeyPatch) -> None:
         text = definition("render_film", RenderClipArn=self.machine_arn)
@@ -558,7 +562,11 @@ class FilmStage(Stage):
         if self.is_over or event.get("marker") in self.dead:
             threading.Event().wait()  # a daemon thread of an execution that was stopped
         self._weigh(folder, json.dumps(event))
-        answer = super().invoke(folder, event)
+        self.at_work.append(folder)
+        try:
+            answer = super().invoke(folder, event)
+        finally:
+            self.at_work.remove(folder)
         content = answer["Payload"].read()
         self._weigh(folder, content)
         if folder == "take_up":
@@ -600,7 +608,12 @@ class FilmStage(Stage):
 
     def stop_clips(self) -> list[str]:
         """End all executions of clips in the middle; says which."""
-        return [self._stop(arn) for arn in self._running(self.machine_arn)]
+        stopped = [self._stop(arn) for arn in self._running(self.machine_arn)]
+        for _ in range(200):  # a function that is at work writes what it has to, and in its time
+            if not set(self.at_work).intersection(self.handlers) - OF_FILMS:
+                break
+            threading.Event().wait(0.01)
+        return stopped
 
     def _running(self, machine_arn: str) -> list[str]:
         client = boto3.client("stepfunctions", REGION)

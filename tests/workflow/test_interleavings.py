@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from videoconductor import planning, wiring
+from videoconductor import doctoring, planning, wiring
 from videoconductor.errors import (
     CopyInterrupted,
     EventsUnavailable,
@@ -98,6 +98,31 @@ def test_attaching_somebody_elses_failed_job_proves_nothing_about_the_lost_post(
 
     with pytest.raises(NotAllowed, match="mayChargeTwice"):
         conductor.retry(render.render_id)
+
+
+def test_a_lost_post_is_given_up_though_the_job_that_was_attached_has_failed(stage, conductor):
+    other = stage.submit(prompt="y [[sim:failed]]")
+    stage.run(other)
+    render = stage.submit(prompt="x [[sim:lost]]")
+    stage.run(render)
+    stage.run(conductor.attach(render.render_id, stage.record(other).request_id))
+    before = stage.record(render)
+    assert before.status == "failed"
+    [finding] = [doctoring.held(before, stage.now())]
+    assert finding.commands[-1] == f"videoconductor abandon {render.render_id}"
+
+    given_up = conductor.abandon(render.render_id)
+
+    assert (given_up.status, given_up.failure.error) == ("failed", "Abandoned")
+    assert before.failure.message in given_up.failure.message
+    assert doctoring.held(given_up, stage.now()) is None
+    assert doctoring.is_held_by_decision(given_up, stage.now())
+    assert given_up.held_ticks == before.held_ticks > 0
+    with pytest.raises(NotAllowed, match="mayChargeTwice"):
+        conductor.retry(render.render_id)
+    for settled in (render, other):
+        with pytest.raises(NotAllowed, match="nothing to abandon"):
+            conductor.abandon(settled.render_id)
 
 
 def test_a_job_attached_to_a_refused_render_needs_consent_before_another_is_paid_for(

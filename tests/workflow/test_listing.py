@@ -61,6 +61,30 @@ def walked(stage, most_pages=20, **query):
     raise AssertionError("the pages do not end")
 
 
+def test_a_record_that_cannot_be_read_is_left_out_of_a_list_and_keeps_no_page_from_it(
+    stage, recorded, caplog
+):
+    made = recorded(7)
+    for spoilt in (made[0], made[3], made[6]):
+        stage.dynamodb.update_item(
+            TableName="table",
+            Key={"pk": {"S": f"RENDER#{spoilt.render_id}"}, "sk": {"S": "RENDER"}},
+            UpdateExpression="SET document = :spoilt",
+            ExpressionAttributeValues={":spoilt": {"S": '{"status": "unheard of"}'}},
+        )
+    left = [render.render_id for number, render in enumerate(made) if number not in {0, 3, 6}]
+    for limit in ("1", "2", "50"):
+        seen, _ = walked(stage, limit=limit)
+        assert seen == left
+    seen, _ = walked(stage, limit="2", status="finalized")
+    assert seen == [
+        render.render_id
+        for render in made
+        if render.render_id in left and render.status == "finalized"
+    ]
+    assert "left out of a list" in caplog.text
+
+
 def test_pages_follow_each_other_without_gap_or_repetition_whatever_is_wanted(stage, recorded):
     made = recorded(
         24,

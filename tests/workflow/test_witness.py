@@ -921,6 +921,7 @@ def test_a_still_without_its_witness_is_unknown_once_the_lease_has_passed(stage,
     record = stage.record(render)
     assert sum(stage.waits) >= 150
     assert record.still_attempts[0].outcome == "unknown"
+    assert "nothing was delivered" in record.failure.message
     assert record.held_ticks > 0
     assert (len(stills(stage)), len(videos(stage))) == (1, 0)
 

@@ -331,9 +331,11 @@ class Conductor:
         """Give up a render that nobody can account for. Raises RenderNotFound, NotAllowed."""
 
         def abandoned(latest: Render) -> Render:
-            if latest.status not in {"submit_unknown", "stalled"}:
+            if not revival.may_be_abandoned(latest):
                 raise NotAllowed(f"the render is {latest.status}: there is nothing to abandon")
-            failure = Failure(error="Abandoned", message=f"given up while {latest.status}")
+            before = latest.failure.message if latest.status == "failed" and latest.failure else ""
+            words = f"given up while {latest.status}" + (f": {before}" if before else "")
+            failure = Failure(error=revival.ABANDONED, message=words)
             return latest.having(self.clock(), "failed", failure=failure)
 
         render = self.manifest.update(render_id, abandoned)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from videoconductor import budgets, permits, recovering
+from videoconductor import budgets, permits, recovering, revival
 from videoconductor.clip import SETTLED, Attempt, FilmRun, ManifestEntry, Noun, Render, Usd
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ LOOKED_AT = (
 OBJECT_GRACE = timedelta(minutes=30)
 DOCTOR = "videoconductor doctor --repair"
 MAY_POST = f"{DOCTOR} --may-post"
-ABANDONED = "Abandoned"
 CONFLICT = "conflict"
 _NAME = re.compile(
     r"(?P<render>[0-9a-f]{32})(?:-[0-9]+)?(?:\.(?P<other>[0-9a-f]{16}))?\.mp4", re.ASCII
@@ -167,7 +166,10 @@ def held(record: Render, now: datetime) -> Finding | None:
     words = f"{_of(record)}: it is {record.status}, and what its POST cost is not known"
     attach = f"videoconductor attach {name}{'' if record.request_id else ' REQUEST_ID'}"
     retry = f"videoconductor retry {name} --may-charge-twice"
-    return _about(record, "held", words, *([attach] if record.attempts else []), retry)
+    commands = [*([attach] if record.attempts else []), retry]
+    if revival.may_be_abandoned(record):
+        commands.append(f"videoconductor abandon {name}")
+    return _about(record, "held", words, *commands)
 
 
 def _is_undecided(record: Render, attempt: Attempt, now: datetime) -> bool:
@@ -175,7 +177,7 @@ def _is_undecided(record: Render, attempt: Attempt, now: datetime) -> bool:
         return False
     if attempt.outcome == "submitting":  # its holder is gone, or would have said what came of it
         return permits.lease_left(attempt, now) <= 0
-    is_given_up = record.failure is not None and record.failure.error == ABANDONED
+    is_given_up = record.failure is not None and record.failure.error == revival.ABANDONED
     return record.status == "failed" and not is_given_up
 
 

@@ -33,6 +33,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
@@ -77,6 +78,7 @@ _SIEVED_ROWS = 250
 _BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)  # no render is older
 
 Item = dict[str, Any]
+_log = Logger(service="videoconductor", child=True)
 
 
 class Row(NamedTuple):
@@ -173,17 +175,15 @@ class Manifest:
         Looks at the month in which it begins and the eleven before, or back to
         `requested_after`. The index knows a render's time and nothing else of what may be wanted,
         so it is read and sieved, up to a bound: a page can hold less than its limit, and say
-        where to go on all the same.
+        where to go on all the same. What cannot be read is left out, and logged: the doctor has it.
         """
-        return self._page(wanted, latest, "RENDERS", _render)
+        return self._page(wanted, latest, "RENDERS", Render)
 
     def run_page(self, wanted: Wanted, latest: datetime) -> Page[FilmRun]:
         """The next runs of all films that are wanted, as `page` finds renders."""
-        return self._page(wanted, latest, "FILMS", _run)
+        return self._page(wanted, latest, "FILMS", FilmRun)
 
-    def _page(
-        self, wanted: Wanted, latest: datetime, kind: str, read: Callable[[Item], T]
-    ) -> Page[T]:
+    def _page(self, wanted: Wanted, latest: datetime, kind: str, noun: type[T]) -> Page[T]:
         position, floor = wanted.ceiling, wanted.floor
         if position is not None:
             latest = min(latest, moment_of(position))
@@ -197,11 +197,14 @@ class Manifest:
             rows = wanted.limit - len(found) if wanted.is_everything else _SIEVED_ROWS
             rows = min(rows, _MOST_ROWS - looked_at)
             listed, is_all = self._listed(_month(kind, month), rows, position)
-            for one in map(read, listed):
-                if floor is not None and one.order < floor:
+            for row, order in ((_row(item), item["renderOrder"]["S"]) for item in listed):
+                if floor is not None and order < floor:
                     return Page(tuple(found), None)
-                position = one.order
-                found += [one] if wanted.takes(one) else []
+                position = order
+                if isinstance(row.holds, noun):
+                    found += [row.holds] if wanted.takes(row.holds) else []
+                else:
+                    _log.warning("left out of a list", extra={"unreadable": f"{row.pk} {row.sk}"})
                 if len(found) == wanted.limit:
                     return Page(tuple(found), position)
             looked_at += len(listed)

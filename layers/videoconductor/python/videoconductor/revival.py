@@ -12,6 +12,7 @@ from videoconductor import permits
 from videoconductor.clip import Attempt, Delivery, Render
 from videoconductor.providers import Job
 
+ABANDONED = "Abandoned"  # the failure of what somebody has given up
 # Ends from which a job has nothing more to give, though it was never reported as failed.
 USED_UP = frozenset({"NotAClip"})
 
@@ -95,6 +96,20 @@ def may_still_cost(render: Render) -> bool:
     return is_settled and render.job is not None and waited_for is None
 
 
+def may_be_abandoned(render: Render) -> bool:
+    """Whether there is something that nobody can account for, and nobody has given up yet.
+
+    A render fails by the job that was attached to it, too: the POST whose answer was lost is held
+    all the same.
+    """
+    if render.status in {"submit_unknown", "stalled"}:
+        return True
+    is_given_up = render.failure is not None and render.failure.error == ABANDONED
+    attempts = (*render.still_attempts, *render.attempts)
+    is_held = any(each.held_ticks and each.outcome == "unknown" for each in attempts)
+    return render.status == "failed" and is_held and not is_given_up
+
+
 def _is_open(attempt: Attempt) -> bool:
     if attempt.outcome in {"refused", "not_sent"}:
         return False
@@ -110,7 +125,7 @@ def made_good(
     to nothing is allowed one more POST; with `may_charge_twice`, what nobody can account for, too.
     """
     error = latest.failure and latest.failure.error
-    is_used_up = error in USED_UP or error == "Abandoned"
+    is_used_up = error in USED_UP or error == ABANDONED
     is_unknown = latest.status == "submit_unknown"
     is_open = is_unknown or (may_still_cost(latest) and not is_used_up)
     if is_open and latest.job is not None and (may_charge_twice or not is_unknown):

@@ -12,6 +12,7 @@ from urllib.parse import quote as escaped
 from videoconductor import budgets, identity, inputs, listing
 from videoconductor.clip import (
     SETTLED,
+    Attempt,
     Callback,
     Estimate,
     Failure,
@@ -357,10 +358,17 @@ def callback(url: str | None, told: Callback | None) -> dict[str, Any] | None:
 def advice(render: Render) -> str | None:
     """What a person may do about a render that rests without a clip."""
     if render.status == "submit_unknown" and not render.attempts:
-        return STILL_UNKNOWN
+        return _unknown(STILL_UNKNOWN, render.still_attempts, STILL_AWAITED)
+    if render.status == "submit_unknown":
+        return _unknown(ADVICE["submit_unknown"], render.attempts, CLIP_AWAITED)
     if render.status == "failed" and render.failure is not None:
         return _advice_on_money(render, render.failure)
     return ADVICE.get(render.status)
+
+
+def _unknown(advice: str, attempts: Sequence[Attempt], awaited: str) -> str:
+    """The advice about a lost answer, and what else may come of it where xAI was told a place."""
+    return f"{advice}; {awaited}" if attempts[-1:] and attempts[-1].witness == "sent" else advice
 
 
 def _advice_on_money(render: Render, failure: Failure) -> str | None:
@@ -399,8 +407,16 @@ ADVICE_ON_MONEY = {
 
 
 STILL_UNKNOWN = (
-    "xAI may have made the still, and billed it; it cannot be had any more: retry the render, "
+    "xAI may have made the still, and billed it, and its answer is lost: retry the render, "
     "which may charge for the still twice, or abandon it"
+)
+CLIP_AWAITED = (
+    "xAI was told a place to deliver the clip to: if it comes there, the render is finished by "
+    "itself, so look again before you decide"
+)
+STILL_AWAITED = (
+    "xAI was told a place to deliver the still to: if it has come there, a retry takes it instead "
+    "of paying for another"
 )
 ADVICE = {
     "submit_unknown": "xAI may have accepted this render: look in your xAI account, then attach "

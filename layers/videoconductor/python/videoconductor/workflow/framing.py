@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 WAIT_FOR_OTHERS = 5  # seconds, while another render has the same still made
 WAIT_FOR_WITNESS = 15  # seconds between two looks, while the lease lasts
+# Whether the process died or the answer broke off: with a witness both wait out the lease.
+NOT_DELIVERED = "no answer is on record, and nothing was delivered while the permit was held"
 MAX_STILL_BYTES = 24 * 1024 * 1024
 NO_IMAGE = "no_image"
 
@@ -162,7 +164,8 @@ def _recovered_still(
     if left > 0:
         wait = left if permit.witness is None else min(left, WAIT_FOR_WITNESS)
         return record.having(clock(), wait_seconds=wait)
-    raise permits.unknown(manifest, record, clock, HOLDER_GONE)
+    words = HOLDER_GONE if permit.witness is None else NOT_DELIVERED
+    raise permits.unknown(manifest, record, clock, words)
 
 
 def _late(record: Render, library: Library) -> tuple[Still, int] | None:
