@@ -191,6 +191,7 @@ def run(options: SimulatorOptions, ready: Callable[[str], None] | None = None) -
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
+            # In a thread, and on Windows, signals are not to be had: Ctrl-C ends it below.
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.add_signal_handler(name, stop.set)
         tell = ready or (lambda origin: None)

@@ -59,13 +59,10 @@ class Verdict:
 
 @dataclass
 class Findings:
+    """What has been found so far; `counts` by the names that they have in a Verdict."""
+
     wrong: list[str] = field(default_factory=list)
-    jobs: int = 0
-    extra: int = 0
-    lost: int = 0
-    held: int = 0
-    recovered: int = 0
-    worse: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 def judge(
@@ -84,11 +81,11 @@ def judge(
     known = {digest(render.plan.prompt or "") for render in evidence.renders}
     strays = sum(len(jobs) for prompt, jobs in evidence.jobs.items() if prompt not in known)
     if strays and not _are_stills(evidence, known):
-        found.lost += strays
+        found.counts["lost"] += strays
         found.wrong.append(f"{strays} jobs of no render on record")
     allowed = sum(_may_be_paid(render.attempts) for render in evidence.renders)
     if allowed > posts:
-        found.extra += allowed - posts
+        found.counts["extra"] += allowed - posts
         found.wrong.append(f"{allowed} POSTs that may be paid, where {posts} were asked for")
     _kept(evidence, found)
     for run in evidence.runs:
@@ -98,16 +95,7 @@ def judge(
         found.wrong.append(f"ended in {outcome}, not in {' or '.join(sorted(expected))}")
     if not fired:
         found.wrong.append(NEVER_STRUCK)
-    return Verdict(
-        outcome,
-        tuple(found.wrong),
-        found.jobs,
-        found.extra,
-        found.lost,
-        found.held,
-        found.recovered,
-        found.worse,
-    )
+    return Verdict(outcome, tuple(found.wrong), **found.counts)
 
 
 def digest(text: str) -> str:
@@ -130,14 +118,14 @@ def _money(render: Render, evidence: Evidence, found: Findings) -> None:
     """Each job belongs to an attempt, and none is unknown that the record does not hold."""
     jobs = _of(evidence, render.plan.prompt)
     stills = _of(evidence, render.plan.first_frame_prompt)
-    found.jobs += len(jobs) + len(stills)
+    found.counts["jobs"] += len(jobs) + len(stills)
     for name, started, attempts in (
         ("jobs", jobs, render.attempts),
         ("stills", stills, render.still_attempts),
     ):
         beyond = len(started) - _may_be_paid(attempts)
         if beyond > 0:
-            found.extra += beyond
+            found.counts["extra"] += beyond
             found.wrong.append(f"{len(started)} {name} for {_may_be_paid(attempts)} attempts")
     known = {attempt.request_id for attempt in render.attempts}
     unknown = [job for job in jobs if job["id"] not in known]
@@ -153,9 +141,9 @@ def _lost_or_held(unknown: int, attempts: tuple[Attempt, ...], found: Findings) 
     recovered = min(unknown, sum(attempt.witness == "taken" for attempt in nameless))
     held = min(unknown - recovered, sum(attempt.outcome in HELD for attempt in nameless))
     lost = unknown - recovered - held
-    found.recovered += recovered
-    found.held += held
-    found.lost += lost
+    found.counts["recovered"] += recovered
+    found.counts["held"] += held
+    found.counts["lost"] += lost
     if lost:
         found.wrong.append(f"{lost} paid jobs lost: not on record, and not held")
 
@@ -215,5 +203,5 @@ def _kept(evidence: Evidence, found: Findings) -> None:
     finished = {f"ENTRY#{r.entry_id}" for r in evidence.renders if r.status == "finalized"}
     for name, before in evidence.seeds.items():
         if name not in finished and evidence.entries.get(name) != before:
-            found.worse += 1
+            found.counts["worse"] += 1
             found.wrong.append(f"{name} is not as it was")

@@ -10,14 +10,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from botocore.credentials import Credentials
 from typer.testing import CliRunner
 
 from tests.workflow.conftest import CALLER, Stage, load_handler
+from tests.workflow.gateway import client_of
 from videoconductor import VideoConductor, answers, orchestration, wiring
 from videoconductor.client.errors import ApiError, InvalidRequest
 from videoconductor_cli import address
@@ -30,7 +29,6 @@ CONTEXT = SimpleNamespace(
     aws_request_id="request",
 )
 PRICE = 0.05  # of a second of draft
-KEYS = Credentials("AKIDEXAMPLE", "secret")
 Ask = Callable[..., tuple[int, Any]]
 
 
@@ -41,38 +39,8 @@ def door() -> Any:
 
 @pytest.fixture
 def client(stage: Stage, door: Any, monkeypatch: pytest.MonkeyPatch) -> VideoConductor:
-    """The client, whose requests reach the function's handler as API Gateway hands them over."""
-
-    def answered(request: httpx.Request) -> httpx.Response:
-        parts = urlsplit(str(request.url))
-        made = {
-            "version": "2.0",
-            "rawPath": parts.path,
-            "rawQueryString": parts.query,
-            "headers": {name.lower(): value for name, value in request.headers.items()},
-            "queryStringParameters": {k: v[0] for k, v in parse_qs(parts.query).items()},
-            "requestContext": {
-                "stage": "$default",
-                "http": {"method": request.method, "path": parts.path},
-                "authorizer": {"iam": {"userArn": CALLER}},
-            },
-            "body": request.content.decode() or None,
-            "isBase64Encoded": False,
-        }
-        answer = door.handler(made, CONTEXT)
-        media_type = answer["headers"]["Content-Type"]
-        headers = {
-            "Content-Type": media_type[0] if isinstance(media_type, list) else media_type,
-        }
-        return httpx.Response(answer["statusCode"], text=answer["body"], headers=headers)
-
-    made = VideoConductor(
-        "https://api.example",
-        region="eu-west-1",
-        credentials=KEYS,
-        transport=httpx.MockTransport(answered),
-        sleep=lambda seconds: None,
-    )
+    """The client, whose requests reach the function's handler."""
+    made = client_of(door, CONTEXT)
     monkeypatch.setattr(address, "client", lambda api, data_folder: made)
     monkeypatch.setattr(wiring, "pause", lambda seconds: None)
     wiring.treasurer.cache_clear()

@@ -9,15 +9,13 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import boto3
-import httpx
 import pytest
-from botocore.credentials import Credentials
 from typer.testing import CliRunner
 
-from tests.workflow.conftest import CALLER, REGION, FilmStage, load_handler
+from tests.workflow.conftest import REGION, FilmStage, load_handler
+from tests.workflow.gateway import client_of
 from tests.workflow.test_doors import CONTEXT
 from tests.workflow.test_film import script
 from tests.workflow.test_film_failures import until
@@ -33,7 +31,6 @@ pytestmark = pytest.mark.long
 
 LATER = 120
 PREFIX = "generated/videos"
-KEYS = Credentials("AKIDEXAMPLE", "secret")
 MP4 = b"\0\0\0\x18ftypmp42 no clip of anybody"
 
 
@@ -53,37 +50,14 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def client(
     films: FilmStage, door: Any, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> VideoConductor:
-    """The client, whose requests reach the function's handler as API Gateway hands them over."""
+    """The client, whose requests reach the function's handler."""
 
-    def answered(request: httpx.Request) -> httpx.Response:
-        parts = urlsplit(str(request.url))
-        made = {
-            "version": "2.0",
-            "rawPath": parts.path,
-            "rawQueryString": parts.query,
-            "headers": {name.lower(): value for name, value in request.headers.items()},
-            "queryStringParameters": {k: v[0] for k, v in parse_qs(parts.query).items()},
-            "requestContext": {
-                "stage": "$default",
-                "http": {"method": request.method, "path": parts.path},
-                "authorizer": {"iam": {"userArn": CALLER}},
-            },
-            "body": request.content.decode() or None,
-            "isBase64Encoded": False,
-        }
-        answer = door.handler(made, CONTEXT)
+    def look(answer: dict[str, Any]) -> None:
         if answer["statusCode"] == 200:
             answers.Examination.model_validate_json(answer["body"], strict=True, by_name=False)
-        return httpx.Response(answer["statusCode"], text=answer["body"])
 
     wiring.treasurer.cache_clear()
-    made = VideoConductor(
-        "https://api.example",
-        region="eu-west-1",
-        credentials=KEYS,
-        transport=httpx.MockTransport(answered),
-        sleep=lambda seconds: None,
-    )
+    made = client_of(door, CONTEXT, look)
     monkeypatch.setattr(address, "client", lambda api, data_folder: made)
     return made
 
