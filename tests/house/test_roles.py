@@ -266,6 +266,7 @@ def edge_methods() -> set[str]:
 # Methods of other things that have the name of one of an edge's.
 OTHERS = {
     ("callback", "library.Library._upload"),  # ExitStack
+    ("read", "addresses._Answer.read"),  # an answer to HTTP
     ("run", "tools.protocol._asgi"),  # MCP's sessions
     ("save", "pictures.compose._jpeg"),  # Pillow
     ("start", "addresses._looked_up"),  # a thread
