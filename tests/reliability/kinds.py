@@ -77,6 +77,11 @@ def film(stage: Stage, token: str, marker: str) -> list[str]:
     return [answer["runId"], *(each["renderId"] for each in answer["clips"])]
 
 
+def failing_film(stage: Stage, token: str, marker: str) -> list[str]:
+    """A film whose jobs xAI gives up."""
+    return film(stage, token, "failed")
+
+
 def attached(stage: Stage, token: str, marker: str) -> list[str]:
     """A clip whose POST was lost, and which a person attaches to its job."""
     ids = submitted("lost")(stage, token, marker)
@@ -132,6 +137,16 @@ KINDS: tuple[Kind, ...] = (
     Kind("limited", "xAI's rate limit meets the POST", submitted("start429")),
     Kind("gone", "the clip's url is gone", submitted("gone")),
     Kind("film", "a film of two clips", film, "finished", posts=2, is_film=True),
+    Kind(
+        "incomplete",
+        "a film whose jobs xAI gives up",
+        failing_film,
+        "incomplete",
+        functions=frozenset({"conclude"}),
+        posts=2,
+        repeats=False,
+        is_film=True,
+    ),
     Kind(
         "attach",
         "a person attaches a job",

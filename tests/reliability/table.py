@@ -110,6 +110,7 @@ def totals(report: Report) -> Iterator[str]:
     if report.entered is not None:
         states, never = report.entered.states, len(report.entered.never)
         yield f"\nOf the {states} states of both machines, {states - never} were entered."
+        yield "Those inside of the film's Map are not counted: the emulator has no history of them."
     if report.strangers is not None:
         yield "\n| at the doors | |"
         yield "|---|---|"

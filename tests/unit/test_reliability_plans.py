@@ -142,7 +142,7 @@ def test_where_not_every_try_of_a_state_was_struck_nothing_is_proved():
 
 def test_the_states_are_those_of_both_machines():
     assert {"Start", "Unrecorded", "IsOver"} <= set(endings.states_of("render_clip"))
-    assert {"TakeUp", "Conclude", "Unrecorded"} <= set(endings.states_of("render_film"))
+    assert {"Clips", "Conclude", "Unrecorded"} <= set(endings.states_of("render_film"))
     every = {(name, state) for name in endings.MACHINES for state in endings.states_of(name)}
     assert endings.entered(every) == endings.Entered(len(every), ())
     left = endings.entered(every - {("render_clip", "Unrecorded")})
