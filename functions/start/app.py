@@ -7,6 +7,7 @@ from videoconductor.task import task
 wiring.prepare(
     Render.model_rebuild,
     wiring.manifest,
+    wiring.turns,
     wiring.library,
     wiring.secrets,
     wiring.providers,

@@ -711,7 +711,7 @@ def _session() -> Session:
     return get_session()
 
 
-def _once(s3: S3Client) -> S3Client:
+def _once(s3: S3Client) -> Any:
     """The same client, but one that tries nothing twice, for bodies that cannot be read again.
 
     Over TLS it ends a body with a checksum, which S3 compares. Without TLS, as on a person's
@@ -724,8 +724,7 @@ def _once(s3: S3Client) -> S3Client:
     if s3.meta.endpoint_url.startswith("http:"):
         options["request_checksum_calculation"] = "when_required"
         options["s3"] = {"addressing_style": "virtual", "payload_signing_enabled": False}
-    once: S3Client = _session().create_client("s3", config=s3.meta.config.merge(Config(**options)))
-    return once
+    return _session().create_client("s3", config=s3.meta.config.merge(Config(**options)))
 
 
 def _client(name: str) -> Any:
