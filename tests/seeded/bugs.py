@@ -7,6 +7,7 @@ from tests.seeded import Bug
 PACKAGE = "layers/videoconductor/python/videoconductor"
 SPENDING = "tests/workflow/test_spending.py"
 COPYING = "tests/workflow/test_copying.py"
+PUTTING = "tests/unit/test_putting_clips.py"
 WAITING = "tests/workflow/test_waiting.py"
 
 BUGS = (
@@ -247,12 +248,28 @@ BUGS = (
     Bug(
         "no If-None-Match",
         f"{PACKAGE}/library.py",
-        """                ContentType=media_type,
-                IfNoneMatch="*",
+        """                    ContentType="video/mp4",
+                    IfNoneMatch="*",
 """,
-        """                ContentType=media_type,
+        """                    ContentType="video/mp4",
 """,
         (f"{COPYING}::test_another_file_already_there_is_a_named_conflict_and_both_are_kept",),
+    ),
+    Bug(
+        "the last of a clip goes out before it is checked",
+        f"{PACKAGE}/library.py",
+        """islice(self._chunks, 2 - len(self._held))""",
+        """islice(self._chunks, 1 - len(self._held))""",
+        (f"{PUTTING}::test_the_end_of_a_clip_is_not_sent_before_all_of_it_was_checked",),
+    ),
+    Bug(
+        "a head that breaks off is a whole one",
+        f"{PACKAGE}/addresses.py",
+        """        if not line.endswith(b"\\n") and len(line) != size:
+""",
+        """        if not line and size == 0:
+""",
+        ("tests/unit/test_receivers.py::test_an_answer_that_is_none_is_tried_again",),
     ),
     Bug(
         "no box walk",
