@@ -8,7 +8,7 @@ of their executions, the moment at which a job was done from the journal of xAI'
 
 Nothing of this ran on AWS or against xAI.
 
-Usage: python -m benchmarks.polling [--clips 2000] [--stack]
+Usage: python -m benchmarks.polling [--clips 1000] [--stack]
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -52,6 +53,7 @@ NAIVE_TRANSITIONS = 10  # of a clip without its rounds, of which each has three
 NAIVE_GIGABYTES = Decimal("0.5")
 MEAN_GOAL, P95_GOAL, TRANSITIONS_GOAL, USD_GOAL = 0.8, 1.6, 10, 350
 CLIPS_ON_STACK = 8  # of each kind
+SHORTER_LINGERS = (20, 0)
 AT_A_TIME = 6  # on the local stack, which runs eight functions of states at once
 FUNCTIONS = ("Start", "Poll", "Finalize", "Thumbnail")
 
@@ -72,11 +74,14 @@ PROGRESS: dict[str, Progress] = {
 }
 
 
+# Those that goals are for, and what they are called there.
+TOLD = {"linear, give or take 3 points": "with progress", "none": "without"}
+
+
 def durations(clips: int, spread: float = SPREAD, average: float = MEAN_JOB_SECONDS) -> list[float]:
-    """Seconds that so many jobs take."""
-    lot = random.Random(SEED)  # noqa: S311
-    middle = math.log(average) - spread**2 / 2
-    return [lot.lognormvariate(middle, spread) for _ in range(clips)]
+    """Seconds that so many jobs take, each standing for an equal share of all there are."""
+    usual = NormalDist(math.log(average) - spread**2 / 2, spread)
+    return [math.exp(usual.inv_cdf((n + 0.5) / clips)) for n in range(clips)]
 
 
 class Seen(NamedTuple):
@@ -281,9 +286,14 @@ def pace() -> Pace:
     )
 
 
-def simulated(progress: str, seconds: Iterable[float]) -> Summary:
-    """Our way, for jobs that take so many seconds and tell of themselves in a way of PROGRESS."""
+def simulated(progress: str, seconds: Iterable[float], linger: float | None = None) -> Summary:
+    """Our way, for jobs that take so many seconds and tell of themselves in a way of PROGRESS.
+
+    `linger` is how long a run of Poll may stay, if not as long as the setting says.
+    """
     told, chosen = PROGRESS[progress], pace()
+    if linger is not None:
+        chosen = replace(chosen, poll_linger=linger)
     return summed_up([walked(each, told, chosen, n) for n, each in enumerate(seconds)])
 
 
@@ -347,13 +357,15 @@ class Real(NamedTuple):
     seconds: float
 
 
-def on_stack(each: int) -> list[Real]:
-    """Clips with and without progress, so many of each, over the whole of the distribution."""
-    middle = math.log(MEAN_JOB_SECONDS) - SPREAD**2 / 2
-    places = [NormalDist(middle, SPREAD).inv_cdf((n + 0.5) / each) for n in range(each)]
-    asked = [(round(math.exp(place)), told) for place in places for told in (True, False)]
+def on_stack(each: int) -> tuple[list[Real], float]:
+    """Clips with and without progress, so many of each, over the whole of the distribution.
+
+    With them the most that a process of Poll held, in MiB.
+    """
+    asked = [(round(place), told) for place in durations(each) for told in (True, False)]
     parameters = {
         "PollIntervalMs": str(wiring.Settings().poll_interval_ms),
+        "PollLingerSeconds": str(wiring.Settings().poll_linger_seconds),
         "SweepState": "DISABLED",
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -362,15 +374,25 @@ def on_stack(each: int) -> list[Real]:
             ends = stack.up()
             with ThreadPoolExecutor(AT_A_TIME) as pool:
                 # What the processes of functions take to begin is no part of this.
-                warm = [(1, bool(n % 2)) for n in range(AT_A_TIME)]
-                list(
-                    pool.map(lambda one: _made(stack, ends, *one[1], name=one[0]), enumerate(warm))
-                )
+                warm = [(1, True, f"{n} ") for n in range(AT_A_TIME)]
+                list(pool.map(lambda one: _made(stack, ends, *one), warm))
                 # The longest first, so that none is left to wait for at the end.
                 order = sorted(asked, reverse=True)
-                return list(pool.map(lambda one: _made(stack, ends, *one), order))
+                made = list(pool.map(lambda one: _made(stack, ends, *one), order))
+            return made, _peak_of_poll(stack)
         finally:
             stack.down()
+
+
+def _peak_of_poll(stack: LocalStack) -> float:
+    peaks = [0.0]
+    for pid in stack.status().functions:
+        process = Path(f"/proc/{pid}")
+        with suppress(OSError):
+            if b"PollFunction" in (process / "environ").read_bytes():
+                lines = (process / "status").read_text().splitlines()
+                peaks += [int(line.split()[1]) / 1024 for line in lines if "VmHWM" in line]
+    return max(peaks)
 
 
 def _made(stack: LocalStack, ends: Any, seconds: int, has_progress: bool, name: str = "") -> Real:
@@ -437,7 +459,9 @@ class Found(NamedTuple):
     naive: Summary
     ours: dict[str, Summary]
     wide: dict[str, Summary]
+    shorter: dict[tuple[int, str], Summary]
     real: tuple[Real, ...] = ()
+    poll_mib: float = 0.0
 
     @property
     def fixed(self) -> float:
@@ -455,6 +479,7 @@ class Found(NamedTuple):
 
 def find(clips: int, *, has_stack: bool) -> Found:
     """Simulate so many clips in each way, and make some on the local stack if wanted."""
+    real, poll_mib = on_stack(CLIPS_ON_STACK) if has_stack else ([], 0.0)
     seconds = durations(clips)
     wide = durations(clips, spread=0.8)
     return Found(
@@ -462,7 +487,13 @@ def find(clips: int, *, has_stack: bool) -> Found:
         naive=summed_up([naive(each) for each in seconds]),
         ours={progress: simulated(progress, seconds) for progress in PROGRESS},
         wide={progress: simulated(progress, wide) for progress in PROGRESS},
-        real=tuple(on_stack(CLIPS_ON_STACK)) if has_stack else (),
+        shorter={
+            (linger, progress): simulated(progress, seconds, linger)
+            for linger in SHORTER_LINGERS
+            for progress in TOLD
+        },
+        real=tuple(real),
+        poll_mib=poll_mib,
     )
 
 
@@ -470,7 +501,7 @@ def rows_of(found: Found) -> list[Row]:
     """The rows of what was found that have a goal: jobs that tell, and jobs that do not."""
     told = []
     was = found.naive
-    for way, words in (("linear, give or take 3 points", "with progress"), ("none", "without")):
+    for way, words in TOLD.items():
         ours, dollars, before = found.ours[way], found.dollars(way), found.dollars("naive")
         measures = (
             ("detection delay, mean", "s", was.delay, ours.delay, MEAN_GOAL),
@@ -485,7 +516,7 @@ def rows_of(found: Found) -> list[Row]:
     return told
 
 
-def rows(clips: int = 2000, *, has_stack: bool = True) -> list[Row]:
+def rows(clips: int = 1000, *, has_stack: bool = True) -> list[Row]:
     """What was measured, row by row."""
     return rows_of(find(clips, has_stack=has_stack))
 
@@ -504,6 +535,9 @@ def page(found: Found) -> str:
         )
         for way, summary in found.wide.items()
     ]
+    for (linger, way), summary in found.shorter.items():
+        dollars = f"{our_usd(summary, found.fixed):.0f}"
+        lines.append(_line(f"PollLingerSeconds {linger}, {TOLD[way]}", summary, dollars))
     for has_progress in (True, False):
         real = [one for one in found.real if one.has_progress is has_progress]
         if real:
@@ -519,6 +553,7 @@ def page(found: Found) -> str:
             f"Beside that, reads and writes of the table and objects put: ${beside:.0f} a million.",
             f"Start, Finalize and Thumbnail take {found.fixed:.2f} GB-s a clip"
             + (", as measured on the local stack." if found.real else ", as estimated."),
+            *([f"A process of Poll held {found.poll_mib:.0f} MiB at most."] * bool(found.poll_mib)),
         ]
     )
 
@@ -537,7 +572,7 @@ def _line(name: str, summary: Summary, dollars: str) -> str:
 def main() -> int:
     """Print what was found; 0 when every goal is met."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--clips", type=int, default=2000, help="how many are simulated each way")
+    parser.add_argument("--clips", type=int, default=1000, help="how many are simulated each way")
     parser.add_argument("--stack", action="store_true", help="make some on the local stack too")
     given = parser.parse_args()
     found = find(given.clips, has_stack=given.stack)

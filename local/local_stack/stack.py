@@ -187,7 +187,12 @@ class LocalStack:
             else {}
         )
         caller = {} if self.options.auth or self.options.xai_api_key else {"LocalCaller": "local"}
-        fixed = {"Environment": "local", "FilmConcurrency": FILM_CONCURRENCY}
+        fixed = {
+            "Environment": "local",
+            "FilmConcurrency": FILM_CONCURRENCY,
+            # State transitions cost nothing here, and few functions run at a time.
+            "PollLingerSeconds": "20",
+        }
         # What was meant for the simulator is not sent to the real xAI unasked.
         sweeping = {} if simulator else {"SweepState": "DISABLED"}
         return {**fixed, **simulated, **sweeping, **caller, **self.options.parameters}

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import polling
 
-CLIPS = 300
+CLIPS = 100
 
 
 @pytest.fixture(scope="module")
