@@ -110,6 +110,11 @@ class Line:
         return self.ahead(film, turn) * self.gap(limit) <= LINGER
 
 
+def strained(strain: int) -> int:
+    """The strain after one more refusal."""
+    return min(strain + strain // 4 + STRAIN, MOST_STRAIN)
+
+
 def queue_of(render: Render) -> str:
     """The line's name for those who wait as one: a film, or a caller's clips that are of none."""
     name = render.pipeline_request_id

@@ -102,7 +102,7 @@ class Turns:
         until = now + int(seconds * ONE)
         # Those that were under way together are refused together: that counts once.
         is_first = line.closed_until < now
-        strain = min(2 * line.strain + slots.STRAIN, slots.MOST_STRAIN) if is_first else line.strain
+        strain = slots.strained(line.strain) if is_first else line.strain
         self._changed(
             model,
             "SET closedUntil = :until, strain = :strain",
