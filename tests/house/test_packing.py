@@ -137,7 +137,7 @@ def test_every_service_that_a_client_is_made_for_is_left_in(packing):
 def test_wiring_alone_makes_clients():
     for path in [*PACKAGE.rglob("*.py"), *ROOT.glob("functions/*/app.py")]:
         made = re.findall(r"create_client\(|boto3\.(?:client|resource|Session)\(", path.read_text())
-        assert made == (["create_client("] if path.name == "wiring.py" else []), path
+        assert set(made) == ({"create_client("} if path.name == "wiring.py" else set()), path
 
 
 def imported():
