@@ -1,7 +1,7 @@
 """What `videoconductor --help` and `--version` take, beside an interpreter that does nothing.
 
 The processor's time of a whole process, the median of twenty, turn about: with others at work on
-the machine it stays what it is, as the clock on the wall does not. Usage: python benchmarks/cli.py
+the machine it stays what it is, as the clock on the wall does not. Usage: python -m benchmarks.cli
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 
-from rows import Row
+from benchmarks.rows import Row
 
 ROUNDS = 20
 GOAL = 3

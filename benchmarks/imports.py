@@ -4,7 +4,7 @@ Packs the layers and functions as `sam build` does, but with wheels for this mac
 what a project has that lists its packages and no more. Counts with cachegrind what an interpreter
 executes while it loads a function as Lambda does, above one that loads nothing: repeatable to a
 tenth of a percent, whatever else the machine does. Needs valgrind, Python 3.13 and a registry.
-Usage: python benchmarks/imports.py
+Usage: python -m benchmarks.imports
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rows import Row
+from benchmarks.rows import Row
 
 ROOT = Path(__file__).resolve().parents[1]
 NAIVE = Path(__file__).with_name("naive")
