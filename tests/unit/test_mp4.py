@@ -227,9 +227,9 @@ def test_a_large_file_in_single_bytes_takes_time_and_memory_in_proportion(mp4s):
     whole = mp4s["moov_first"]
     big = whole + box(b"free", b"\0" * 300_000)
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     assert facts(big, 1) == facts(whole)
-    elapsed, peak = time.perf_counter() - began, tracemalloc.get_traced_memory()[1]
+    elapsed, peak = time.process_time() - began, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert elapsed < 10
     assert peak < 1_000_000

@@ -609,6 +609,15 @@ class Prices(Answer):
     per_input_second: Usd = Field(description="For a second of video that is handed in")
 
 
+class RateLimit(Answer):
+    """How many requests a second a model takes, as published somewhere."""
+
+    requests_per_second: float = Field(description="How many a second")
+    burst: int = Field(description="How many of them at the same moment")
+    as_of: str = Field(description="The day this was looked up, as YYYY-MM-DD")
+    source: str = Field(description="Where")
+
+
 class ModelRow(Answer):
     """What a model can do, and what it costs."""
 
@@ -625,6 +634,9 @@ class ModelRow(Answer):
         description="Whether it takes a first frame beside images to go by"
     )
     prices: Prices = Field(description="What it costs")
+    rate_limit: RateLimit | None = Field(
+        description="How many requests a second it takes; null where nobody says"
+    )
     notes: str | None = Field(description="What else there is to know; null when nothing")
     retires: date | None = Field(description="The day it goes; null where none is known")
     as_of: str = Field(description="The day all this was looked up, as YYYY-MM-DD")
