@@ -44,7 +44,7 @@ class Route:
         self.book = book
         client = boto3.client("secretsmanager", REGION)
         client.put_secret_value(SecretId="tokens", SecretString=book.text())
-        wiring._secrets.cache_clear()
+        wiring._secret.cache_clear()
 
     def authorize(self, token):
         event = json.loads((EVENTS / "authorize.json").read_text())
@@ -243,7 +243,7 @@ def test_a_secret_that_cannot_be_read_lets_nobody_in(stage, route):
     boto3.client("secretsmanager", REGION).delete_secret(
         SecretId="tokens", ForceDeleteWithoutRecovery=True
     )
-    wiring._secrets.cache_clear()
+    wiring._secret.cache_clear()
     with pytest.raises(Exception, match="could not be read") as problem:
         route.authorize(token)
     assert type(problem.value).__name__ == "TokensUnavailable"
@@ -255,18 +255,17 @@ def test_a_revocation_takes_a_minute_at_most(stage, route, monkeypatch):
     remembered = api["Auth"]["Authorizers"]["ServiceToken"]["Identity"]["ReauthorizeEvery"]
     assert remembered + wiring.TOKENS_SECONDS <= 60
 
-    asked = []
     token = route.token("studio", "read")
-    wiring.identify(f"Bearer {token}")
-    real = wiring._secrets().get
-
-    def get(*names, **given):
-        asked.append(given["max_age"])
-        return real(*names, **given)
-
-    monkeypatch.setattr(wiring._secrets(), "get", get)
-    wiring.identify(f"Bearer {token}")
-    assert asked == [wiring.TOKENS_SECONDS]
+    reads, moment = [], [0.0]
+    real = wiring.secrets().get_secret_value
+    monkeypatch.setattr(
+        wiring.secrets(), "get_secret_value", lambda **asked: reads.append(asked) or real(**asked)
+    )
+    monkeypatch.setattr(wiring.time, "monotonic", lambda: moment[0])
+    for seconds in (0, wiring.TOKENS_SECONDS - 1, 1):
+        moment[0] += seconds
+        wiring.identify(f"Bearer {token}")
+    assert [read["SecretId"] for read in reads] == ["tokens", "tokens"]
 
 
 def test_every_line_of_a_request_s_log_names_its_caller_and_none_its_token(

@@ -290,6 +290,7 @@ def test_a_run_is_waited_for_and_looked_at_cheaply(films, http, monkeypatch):
     run, _ = films.accept(script("one", "two"))
     looks, reads = [], []
     real = wiring.manifest().read_many
+    monkeypatch.setattr(wiring, "limit", lambda model: None)  # no Start waits for its turn
     monkeypatch.setattr(wiring.manifest(), "read_many", lambda ids: reads.append(ids) or real(ids))
     monkeypatch.setattr(wiring, "pause", lambda seconds: looks.append(films.end(run)))
     monkeypatch.setattr(wiring, "now", lambda: datetime(2026, 11, 22, tzinfo=UTC))
