@@ -443,6 +443,35 @@ def test_a_post_that_is_not_taken_is_given_up_in_time_and_is_submit_unknown(
         start(server.origin.replace("https", "http"))
 
 
+class Hasty:
+    """Answers to the first bytes of a request, and hangs up on the rest."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def wrap_socket(self, opened, server_side):
+        opened.recv(10)
+        opened.sendall(self.answer)
+        raise OSError
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (reply(413, {"error": "too large"}), RenderRefused),
+        (reply(429, {"error": RATE}), RateLimited),
+        (reply(503, {"error": "try again"}), SubmitUnknown),
+        (b"HTTP/1.1 413 Too La", SubmitUnknown),
+        (b"", SubmitUnknown),
+    ],
+)
+def test_an_answer_to_a_body_that_was_not_taken_counts(serve, start, monkeypatch, answer, error):
+    server = serve(b"", Hasty(answer))
+    monkeypatch.setattr(xai, "body", lambda *_: {"prompt": "a" * 16 * 2**20})
+    with pytest.raises(error):
+        start(server.origin.replace("https", "http"))
+
+
 @pytest.mark.parametrize("times", [1, 300])
 def test_what_comes_before_the_answer_is_not_the_answer(serve, start, times):
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"

@@ -33,6 +33,7 @@ from videoconductor import __version__, inputs
 MAX_ADDRESSES = 4
 LOOK_UP_SECONDS = 5.0
 PIECE_BYTES = 64 * 1024  # at a time
+HUNG_UP_SECONDS = 0.5  # for what the other side said before it hung up: it is here already
 PORTS = {"http": 80, "https": 443}
 
 _LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -293,18 +294,24 @@ def _answered(request: Request, opened: socket.socket) -> http.client.HTTPRespon
     connection = _Connection(request.target.host)
     connection.sock = opened
     opened.settimeout(request.patience.write)
-    connection.request(
-        request.method,
-        request.target.path,
-        request.content,
-        {
-            "Host": request.target.authority,
-            "User-Agent": f"videoconductor/{__version__}",
-            "Accept-Encoding": "identity",
-            "Connection": "close",
-            **request.headers,
-        },
-    )
+    headers = {
+        "Host": request.target.authority,
+        "User-Agent": f"videoconductor/{__version__}",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+        **request.headers,
+    }
+    try:
+        connection.request(request.method, request.target.path, request.content, headers)
+    except TimeoutError:
+        raise
+    except OSError as problem:
+        # Who refuses a request by its head may answer, and hang up on its body.
+        opened.settimeout(min(HUNG_UP_SECONDS, request.patience.read))
+        try:
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException, ValueError):
+            raise problem from None
     opened.settimeout(request.patience.read)
     return connection.getresponse()
 
