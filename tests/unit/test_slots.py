@@ -354,6 +354,42 @@ def test_each_place_in_the_line_is_one_clips_alone(films, served):
 # -- the table -------------------------------------------------------------------------------------
 
 
+class Slow:
+    """A table each of whose answers takes its time."""
+
+    def __init__(self, street, seconds):
+        self.street, self.seconds = street, seconds
+        self.exceptions = street.dynamodb.exceptions
+
+    def get_item(self, **request):
+        self.street.elapsed += self.seconds
+        return self.street.dynamodb.get_item(**request)
+
+    def update_item(self, **request):
+        self.street.elapsed += self.seconds
+        return self.street.dynamodb.update_item(**request)
+
+
+@pytest.mark.parametrize("rate", [1, 10])
+@pytest.mark.parametrize("answer", [0.05, 0.1, 0.2, 0.5])
+def test_a_table_that_is_slow_holds_nobody_for_ever(street, rate, answer):
+    street.limit = Limit(rate)
+    turns = street.turns_on(Slow(street, answer))
+    slot, is_mine = turns.stand(turns.reserve(MODEL, "a", None), "a")
+    assert is_mine
+    assert slot.is_firm
+    assert street.elapsed < 10
+
+
+def test_a_line_that_is_closed_stays_so_though_the_table_is_slow(street):
+    turns = street.turns_on(Slow(street, 0.1))
+    mine = turns.reserve(MODEL, "a", None)
+    turns.close(MODEL, 30)
+    slot, is_mine = turns.stand(mine, "a")
+    assert not is_mine
+    assert seconds(slot) >= 30
+
+
 class Down:
     """DynamoDB when it does not answer."""
 

@@ -5,6 +5,7 @@ import pytest
 from tests.workflow.conftest import stage_on
 from videoconductor import wiring
 from videoconductor.errors import ManifestUnavailable
+from videoconductor.providers import xai
 from videoconductor.slots import micros
 from videoconductor.workflow.guards import CLOSED_SECONDS
 
@@ -61,6 +62,14 @@ def test_a_429_that_does_not_say_how_long_closes_it_for_a_second(stage, monkeypa
     )
     stage.run(stage.submit(prompt="a lamp [[sim:start429]]"))
     assert asked == [(VIDEO, CLOSED_SECONDS)]
+
+
+def test_a_429_that_asks_for_too_much_closes_the_line_for_ten_minutes(stage, monkeypatch):
+    monkeypatch.setattr(xai, "_retry_after", lambda *_: 10**9)
+    render = stage.submit(prompt="a lamp [[sim:start429]]")
+    assert stage.run(render).status == "SUCCEEDED"
+    assert posts(stage) == [429, 200]
+    assert 500 < sum(stage.waits) < 900
 
 
 def test_a_429_that_cannot_be_told_to_the_others_is_on_record_all_the_same(stage, monkeypatch):

@@ -78,9 +78,10 @@ class Turns:
     def stand(self, slot: Slot | None, queue: str) -> tuple[Slot | None, bool]:
         """Wait for a slot that is near: the slot, and whether the POST may go in it now.
 
-        Where it is closed over, or was missed, it is another one.
+        Where it is closed over, or was missed, it is another one. The last of them is taken though
+        it was missed: where the table is slow each would be, and late costs a 429 at most.
         """
-        for _ in range(_LOOKS):
+        for look in range(1, _LOOKS + 1):
             if slot is None:
                 return None, True
             now = self._clock()
@@ -88,7 +89,9 @@ class Turns:
                 return slot, False
             if slot.at > now:
                 self._pause((slot.at - now).total_seconds())
-            if _is_good(slot, self._line(slot.model), max(micros(self._clock()), micros(slot.at))):
+            at = micros(slot.at)
+            stood = at if look == _LOOKS else max(at, micros(self._clock()))  # before the table's
+            if _is_good(slot, self._line(slot.model), stood):
                 return slot, True
             slot = self.reserve(slot.model, queue, loose(slot))
         return slot, False

@@ -110,13 +110,15 @@ def waiting(record: Render, slot: Slot, clock: Clock) -> Render:
 def put_off(again: Render, problem: Exception, slot: Slot | None, turns: Turns) -> Render:
     """The render that is sent again later, with the place in the line that it had.
 
-    What a 429 says is for everybody: nothing more is sent to that model for so long.
+    What a 429 says is for everybody: nothing more is sent to that model for so long, up to ten
+    minutes of it, for nobody could open the line again.
     """
     if slot is None:
         return again
     if isinstance(problem, RateLimited):
         try:
-            turns.close(slot.model, problem.retry_after or CLOSED_SECONDS)
+            seconds = min(problem.retry_after or CLOSED_SECONDS, pacing.LONGEST_ASKED)
+            turns.close(slot.model, seconds)
         except ManifestUnavailable:
             _log.warning("a 429 could not be told to the others")
     return again.model_copy(update={"slot": slots.loose(slot)})
