@@ -5,6 +5,7 @@ import pytest
 from videoconductor import wiring
 from videoconductor.clip import Incoming
 from videoconductor.errors import LibraryUnavailable, ManifestUnavailable
+from videoconductor.workflow import failing
 
 RETRIED = ["short", "long", "truncated", "reset"]
 REFUSED = {
@@ -166,6 +167,27 @@ def test_a_copy_repeated_after_success_writes_nothing_more(stage):
     assert stage.record(render) == record
     assert stage.objects() == objects
     assert wiring.manifest().entries("f") == entries
+
+
+@pytest.mark.parametrize(("state", "tries"), [("FirstFrame", 9), ("Start", 9), ("Finalize", 5)])
+def test_a_state_that_is_turned_away_for_long_waits_on_and_ends_nothing(stage, state, tries):
+    for _ in range(2 * tries):
+        stage.break_state(state, failing.TURNED_AWAY)
+    render = stage.submit(firstFramePrompt="a lamp", qualityMode="draft_i2v")
+    execution = stage.run(render)
+    assert execution.status == "SUCCEEDED"
+    assert execution.path.count("RecordFailure") == 2
+    assert stage.record(render).status == "finalized"
+    assert [attempt.outcome for attempt in stage.record(render).attempts] == ["accepted"]
+
+
+def test_a_state_that_is_turned_away_for_ever_is_given_up(stage):
+    for _ in range(5 * (failing.MAX_CRASHES + 1)):
+        stage.break_state("Finalize", failing.TURNED_AWAY)
+    render = stage.submit()
+    stage.run(render)
+    assert stage.record(render).status == "failed"
+    assert stage.record(render).failure.error == failing.TURNED_AWAY
 
 
 def test_the_same_file_already_there_is_success(stage, monkeypatch):
