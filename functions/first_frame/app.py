@@ -4,6 +4,15 @@ from videoconductor import wiring, workflow
 from videoconductor.clip import Render
 from videoconductor.task import task
 
+wiring.prepare(
+    Render.model_rebuild,
+    wiring.manifest,
+    wiring.turns,
+    wiring.library,
+    wiring.secrets,
+    wiring.providers,
+)
+
 
 @task
 def handler(render: Render) -> Render:
