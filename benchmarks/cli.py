@@ -1,7 +1,8 @@
 """What `videoconductor --help` and `--version` take, beside an interpreter that does nothing.
 
-The processor's time of a whole process, the median of twenty, turn about: with others at work on
-the machine it stays what it is, as the clock on the wall does not. Usage: python -m benchmarks.cli
+It is the script that is installed, with what that takes itself. The processor's time of a whole
+process, the median of twenty, turn about: with others at work on the machine it stays what it is,
+as the clock on the wall does not. Usage: python -m benchmarks.cli
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import os
 import statistics
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.rows import Row
 
 ROUNDS = 20
 GOAL = 3
 NOTHING = (sys.executable, "-c", "pass")
-COMMAND = (sys.executable, "-c", "import sys; from videoconductor_cli.main import main; main()")
+COMMAND = (sys.executable, str(Path(sys.executable).with_name("videoconductor")))
 ASKED = ("--help", "--version")
 
 

@@ -1,4 +1,4 @@
-"""The command `videoconductor`: the commands there are."""
+"""The commands of `videoconductor`. The script that is installed enters at `doorstep`."""
 
 from __future__ import annotations
 

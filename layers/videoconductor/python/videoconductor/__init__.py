@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as in typing, whose import takes longer than a command needs for --version
 if TYPE_CHECKING:
+    from typing import Any
+
     from videoconductor.client import VideoConductor as VideoConductor
 
 __version__ = "0.1.0"
@@ -15,5 +15,7 @@ __all__ = ["VideoConductor", "__version__"]
 def __getattr__(name: str) -> Any:
     """The client, imported when it is asked for: functions in Lambda never ask."""
     if name == "VideoConductor":
-        return import_module("videoconductor.client").VideoConductor
+        from videoconductor import client
+
+        return client.VideoConductor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
