@@ -15,7 +15,7 @@ __all__ = ["VideoConductor", "__version__"]
 def __getattr__(name: str) -> Any:
     """The client, imported when it is asked for: functions in Lambda never ask."""
     if name == "VideoConductor":
-        from videoconductor import client
+        from importlib import import_module
 
-        return client.VideoConductor
+        return import_module("videoconductor.client").VideoConductor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
