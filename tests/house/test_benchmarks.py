@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import door
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -24,3 +26,11 @@ def test_copies_can_be_measured_and_each_is_one_request():
     assert all(name in done.stdout for name in names)
     assert "S3 requests a clip" in requests
     assert "missed" not in requests
+
+
+def test_the_door_can_be_measured_and_takes_two_calls_a_request():
+    module, paths = door.WAYS["ours"]
+    before = door.Stub.asked.total()
+    with door.stub() as endpoint, door.Door(module, paths, endpoint) as ours:
+        assert ours.seconds() > 0
+    assert door.Stub.asked.total() - before == door.MOST_CALLS * door.BATCH
