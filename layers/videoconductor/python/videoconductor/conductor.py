@@ -37,6 +37,7 @@ from videoconductor.errors import (
     EventsUnavailable,
     IdempotencyConflict,
     InvalidRequest,
+    LibraryUnavailable,
     MachineUnavailable,
     NotAllowed,
     NotSetGoing,
@@ -97,15 +98,17 @@ class Conductor:
         Returns the render as first put on record. Raises InvalidRequest, IdempotencyConflict when
         the key came with another request, ManifestUnavailable, LibraryUnavailable, NotSetGoing.
         """
-        digest = request_sha256(request)
         render_id = self.new_id() if key is None else derived_id(caller, key)
-        if key is not None:
-            # Before planning: a repetition is answered as the first was, whatever presets say now.
-            with suppress(RenderNotFound):
-                return self._again(self.manifest.read(render_id), digest)
-        limited = self._limited(request)
-        plan = self._planned(limited, self._own_source(request), self.defaults)
-        render = self.drafted(limited, plan, render_id, caller)
+        try:
+            limited = self._limited(request)
+            plan = self._planned(limited, self._own_source(request), self.defaults)
+            render = self.drafted(limited, plan, render_id, caller)
+        except (InvalidRequest, LibraryUnavailable):
+            # A repetition is answered as the first was, whatever presets and quotes say now.
+            if key is not None:
+                with suppress(RenderNotFound):
+                    return self._again(self.manifest.read(render_id), request_sha256(request))
+            raise
         return self._recorded(render.model_copy(update={"inbox": inbox}))
 
     def plan(self, request: ClipRequest) -> tuple[str, PlannedClip]:
@@ -346,7 +349,8 @@ class Conductor:
     def _own_source(self, request: ClipRequest) -> _Source:
         """What is known of the source clip, if it is one of the film's own."""
         url = request.source_video_url
-        if self.library().key_of(url) is None:  # an entry that was taken in may name any bucket
+        # An entry that was taken in may name any bucket.
+        if url is None or self.library().key_of(url) is None:
             return _Source()
         film = request.pipeline_request_id or DEFAULT_FILM
         for entry in self.manifest.entries(film):
