@@ -737,6 +737,12 @@ def _client(name: str) -> Any:
         read_timeout=20 if name == "s3" else 4,
         retries=retries,
         tcp_keepalive=True,
+        # What we send is typed, and AWS refuses what is not well-formed: a look at it before that
+        # is a twentieth of a call. But with S3 a key is a part of the path, and an empty one
+        # would name the bucket.
+        parameter_validation=name == "s3",
+        # Given as a whole, or botocore puts it together twice for each call.
+        user_agent=_session().user_agent(),
         signature_version="s3v4" if name == "s3" else None,
         # Presigned urls name the bucket's own region: a new bucket redirects from the global host.
         s3={"addressing_style": "virtual"} if name == "s3" else None,
