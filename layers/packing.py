@@ -3,7 +3,8 @@
 Lambda's disks are read-only: without bytecode in the package each cold start compiles every module
 anew, two to three times the work of importing it. So each `.py` has its `.pyc` beside it, made by
 the runtime's own version of Python and never compared with its source; a build without is none.
-What is never read on Lambda stays out: botocore describes 400 services, in 27 MB, we call six.
+What is never read on Lambda stays out: botocore describes 400 services, in 27 MB. We call six, and
+of their 300 operations 26: a client that is built reads all that is there about its service.
 
 Run by `sam build` through layers/Makefile: `python3.13 packing.py FOLDER TARGET`. Standard library
 alone, for nothing of ours is installed where that runs.
@@ -19,7 +20,7 @@ import marshal
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from types import CodeType
@@ -32,15 +33,33 @@ ARM64 = (
     *("--platform", "manylinux_2_17_aarch64"),
     *("--platform", "manylinux2014_aarch64"),
 )
-# The services that a client is made for; a client of any other cannot be made on Lambda.
-SERVICES = frozenset({"dynamodb", "events", "s3", "secretsmanager", "sqs", "stepfunctions"})
+# The services that a client is made for, and what is called of each; on Lambda there is no other.
+# botocore itself calls CreateSession and HeadBucket, of buckets elsewhere, and DescribeEndpoints.
+OPERATIONS = {
+    "dynamodb": {
+        *("BatchGetItem", "DescribeEndpoints", "GetItem", "PutItem", "Query", "Scan"),
+        *("TransactWriteItems", "UpdateItem"),
+    },
+    "events": {"PutEvents"},
+    "s3": {
+        *("AbortMultipartUpload", "CompleteMultipartUpload", "CreateMultipartUpload"),
+        *("CreateSession", "GetObject", "HeadBucket", "HeadObject", "ListObjectsV2", "PutObject"),
+        "UploadPart",
+    },
+    "secretsmanager": {"GetSecretValue"},
+    "sqs": {"ChangeMessageVisibility", "GetQueueAttributes", "SendMessage"},
+    "stepfunctions": {"DescribeExecution", "ListExecutions", "StartExecution"},
+}
 NOT_PACKED = ("__pycache__", "*.egg-info", ".DS_Store", "requirements.txt", "Makefile")
 # Of Powertools' utilities, those that what we import of it imports.
 UTILITIES = frozenset({"data_classes", "jmespath_utils"})
-# A page for browsers, commands, examples, pydantic before its second version, lists of files.
+# A page for browsers, commands, examples, pydantic before its second version, lists of files, types
+# for checkers, what a wheel's compiled code is made of, urllib3 within a browser.
 # Licences stay, and METADATA, from which the bill of materials is made.
 UNREAD = (
     "*.dist-info/RECORD",
+    "*.dist-info/sboms",
+    "*/*.pyi",
     "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.js",
     "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.css",
     "bin",
@@ -48,6 +67,7 @@ UNREAD = (
     "dateutil/zoneinfo/*.tar.gz",
     "pydantic/mypy.py",
     "pydantic/v1",
+    "urllib3/contrib/emscripten",
 )
 _UNCHECKED = 0b01  # the flags of a .pyc that is not compared with its source
 
@@ -107,22 +127,66 @@ def trim(packages: Path) -> None:
 
 
 def trim_services(folder: Path) -> None:
-    """Leave botocore what it needs for SERVICES, as it is but for words that people read."""
+    """Leave botocore what it needs for OPERATIONS, as it is but for words that people read.
+
+    Nothing is compressed: what a client reads would be unpacked anew at each cold start.
+    Raises NotPacked if a service has not, or not any longer, what is called of it.
+    """
     for path in folder.iterdir():
-        if path.is_dir() and path.name not in SERVICES:
+        if path.is_dir() and path.name not in OPERATIONS:
             shutil.rmtree(path)
     prefixes = set()
-    for path in folder.glob("*/*/service-2.json.gz"):
+    for name, operations in OPERATIONS.items():
+        # botocore takes the newest; no other version is ever asked for.
+        *older, newest = sorted(path for path in (folder / name).iterdir() if path.is_dir())
+        for path in older:
+            shutil.rmtree(path)
+        path = newest / "service-2.json.gz"
         model = json.loads(gzip.decompress(path.read_bytes()))
+        if missing := operations - model["operations"].keys():
+            raise NotPacked(f"{name} has no {', '.join(sorted(missing))}")
         prefixes.add(model["metadata"]["endpointPrefix"])
-        _write(path.with_suffix(""), _without_words(model))
+        _write(path.with_suffix(""), _of(model, operations))
         path.unlink()
+        rules = newest / "endpoint-rule-set-1.json.gz"
+        _write(rules.with_suffix(""), json.loads(gzip.decompress(rules.read_bytes())))
+        rules.unlink()
     endpoints = json.loads((folder / "endpoints.json").read_text("utf-8"))
     for partition in endpoints["partitions"]:
         partition["services"] = {
             name: service for name, service in partition["services"].items() if name in prefixes
         }
     _write(folder / "endpoints.json", endpoints)
+
+
+def _of(model: dict[str, Any], operations: Set[str]) -> dict[str, Any]:
+    """A service's model with these operations, and the shapes that they are made of.
+
+    Both without words, which botocore does not look for there; of a client's parameters it does.
+    """
+    called = {name: one for name, one in model["operations"].items() if name in operations}
+    reached: set[str] = set()
+    found = {*_shapes(called)}
+    while found:
+        reached |= found
+        found = {*_shapes([model["shapes"][name] for name in found])} - reached
+    shapes = {name: one for name, one in model["shapes"].items() if name in reached}
+    parts = {"operations": _without_words(called), "shapes": _without_words(shapes)}
+    return {**model, "documentation": "", **parts}
+
+
+def _shapes(model: Any) -> Iterator[str]:
+    """The names of the shapes that a part of a model refers to."""
+    if isinstance(model, list):
+        for part in model:
+            yield from _shapes(part)
+    elif isinstance(model, dict):
+        for name, part in model.items():
+            # A member of a structure may have that name too: that is no reference.
+            if name == "shape" and isinstance(part, str):
+                yield part
+            else:
+                yield from _shapes(part)
 
 
 def _without_words(model: Any) -> Any:
