@@ -1,13 +1,15 @@
 """State `Finalize`: copy the clip into the library, enter it into the manifest, announce it."""
 
-from videoconductor import wiring, workflow
+from videoconductor import wiring
 from videoconductor.clip import Render
 from videoconductor.task import task
+from videoconductor.workflow import finalize
 
 wiring.prepare(
     Render.model_rebuild,
     wiring.manifest,
     wiring.library,
+    wiring.s3_once,
     wiring.downloads,
     wiring.events,
     wiring.watch,
@@ -16,7 +18,7 @@ wiring.prepare(
 
 @task
 def handler(render: Render) -> Render:
-    return workflow.finalize(
+    return finalize(
         render,
         wiring.manifest(),
         wiring.library(),

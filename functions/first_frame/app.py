@@ -1,8 +1,9 @@
 """State `FirstFrame`: have the still made that the clip starts from, once."""
 
-from videoconductor import wiring, workflow
+from videoconductor import wiring
 from videoconductor.clip import Render
 from videoconductor.task import task
+from videoconductor.workflow import first_frame
 
 wiring.prepare(
     Render.model_rebuild,
@@ -16,7 +17,7 @@ wiring.prepare(
 
 @task
 def handler(render: Render) -> Render:
-    return workflow.first_frame(
+    return first_frame(
         render,
         wiring.manifest(),
         wiring.library(),

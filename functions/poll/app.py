@@ -1,8 +1,9 @@
 """State `Poll`: has the provider finished?"""
 
-from videoconductor import wiring, workflow
+from videoconductor import wiring
 from videoconductor.clip import Render
 from videoconductor.task import task
+from videoconductor.workflow import poll
 
 wiring.prepare(
     Render.model_rebuild,
@@ -15,7 +16,7 @@ wiring.prepare(
 
 @task
 def handler(render: Render) -> Render:
-    return workflow.poll(
+    return poll(
         render,
         wiring.manifest(),
         wiring.library(),

@@ -1,13 +1,14 @@
 """State `RecordFailure`: bring a render whose state raised an error to rest, or send it on."""
 
-from videoconductor import wiring, workflow
+from videoconductor import wiring
 from videoconductor.clip import Render
 from videoconductor.task import task
+from videoconductor.workflow import record_failure
 
 
 @task
 def handler(render: Render) -> Render:
-    return workflow.record_failure(
+    return record_failure(
         render,
         wiring.manifest(),
         wiring.library(),

@@ -1,8 +1,9 @@
 """State `Start`: send the POST that costs money, once."""
 
-from videoconductor import wiring, workflow
+from videoconductor import wiring
 from videoconductor.clip import Render
 from videoconductor.task import task
+from videoconductor.workflow import start
 
 wiring.prepare(
     Render.model_rebuild,
@@ -16,7 +17,7 @@ wiring.prepare(
 
 @task
 def handler(render: Render) -> Render:
-    return workflow.start(
+    return start(
         render,
         wiring.manifest(),
         wiring.library(),

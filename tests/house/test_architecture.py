@@ -385,7 +385,9 @@ def test_state_folder_resource_substitution_and_verb_share_a_name():
         assert function["CodeUri"] == f"functions/{folder}/"
         assert substitutions[f"{state}FunctionArn"] == f"{state}Function.Arn"
         assert callable(getattr(workflow, folder))
-        assert f"workflow.{folder}(" in (ROOT / "functions" / folder / "app.py").read_text()
+        text = (ROOT / "functions" / folder / "app.py").read_text()
+        assert f"from videoconductor.workflow import {folder}\n" in text
+        assert f"{folder}(" in text
 
 
 def test_the_same_goes_for_the_machine_of_films():

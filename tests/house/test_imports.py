@@ -1,13 +1,18 @@
 """What each function imports when it is loaded as on Lambda, and which services it describes."""
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from pydantic import BaseModel
+
+from videoconductor import workflow
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/app.py"))
@@ -31,6 +36,7 @@ NEVER = {
     "aws_xray_sdk",
     "boto3",
     "click",
+    "difflib",
     "email_validator",
     "httpx",
     "jsonschema",
@@ -66,6 +72,12 @@ OWN = {
     "videoconductor.examining": {"doctor"},
     "videoconductor.providers.xai": {"poll", "start"},
     "videoconductor.download": {"finalize"},
+    "videoconductor.mp4": {"finalize", "record_failure", "thumbnail"},
+    "videoconductor.workflow.failing": {"record_failure"},
+    "videoconductor.workflow.finishing": {"finalize", "record_failure", "thumbnail"},
+    "videoconductor.workflow.framing": {"first_frame"},
+    "videoconductor.workflow.polling": {"finalize", "poll", "record_failure", "thumbnail"},
+    "videoconductor.workflow.starting": {"start"},
     "aws_lambda_powertools.event_handler": {
         *("authorize", "browse", "budget", "describe", "doctor", "film", "generate", "mcp"),
         *("plan", "resolve", "submit"),
@@ -73,6 +85,8 @@ OWN = {
 }
 # What the package mcp imports by itself.
 OF_MCP = {"click", "httpx", "multiprocessing", "rich"}
+# Modules of many documents, which each function of a clip loads.
+DOCUMENTS = ("budgets", "clip", "intake", "ledger", "listing", "models", "quality")
 # The clients that are built while a function is loaded.
 SERVICES = {
     "submit": {"dynamodb", "stepfunctions"},
@@ -82,10 +96,9 @@ SERVICES = {
 }
 
 
-@cache
-def loaded(folder: str, more: str = "") -> tuple[set[str], set[str]]:
-    """The modules that a function has imported once it is loaded, and the services described."""
-    done = subprocess.run(
+def loading(folder: str, more: str) -> subprocess.CompletedProcess[str]:
+    """An interpreter that has loaded a function as on Lambda, after it has done `more`."""
+    return subprocess.run(
         [sys.executable, "-c", PROGRAM, str(ROOT / "functions" / folder), more],
         capture_output=True,
         text=True,
@@ -97,6 +110,12 @@ def loaded(folder: str, more: str = "") -> tuple[set[str], set[str]]:
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         },
     )
+
+
+@cache
+def loaded(folder: str, more: str = "") -> tuple[set[str], set[str]]:
+    """The modules that a function has imported once it is loaded, and the services described."""
+    done = loading(folder, more)
     assert done.returncode == 0, done.stderr
     modules, described = json.loads(done.stdout)
     return set(modules), set(described)
@@ -127,6 +146,48 @@ def test_what_a_function_imports_on_its_own_is_imported():
     for package, functions in OWN.items():
         for folder in functions:
             assert within(loaded(folder)[0], package), f"{folder} does without {package}"
+
+
+def texts(module):
+    """Annotations of a module's documents and tuples that are texts."""
+    classes = [one for one in vars(module).values() if isinstance(one, type)]
+    for one in classes:
+        if one.__module__ == module.__name__ and (
+            issubclass(one, BaseModel) or hasattr(one, "_fields")
+        ):
+            found = vars(one).get("__annotations__", {})
+            yield from (f"{one.__name__}.{name}" for name in found if isinstance(found[name], str))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_annotation_of_a_document_has_to_be_compiled_when_it_is_loaded(name):
+    """As `from __future__ import annotations` makes each of them a text: 0.1 M instructions."""
+    assert list(texts(importlib.import_module(f"videoconductor.{name}"))) == []
+
+
+def test_an_annotation_that_is_a_text_is_found():
+    code = "from __future__ import annotations\nfrom pydantic import BaseModel\n"
+    module = ModuleType("late")
+    exec(code + "class One(BaseModel):\n    name: str\n", vars(module))  # noqa: S102
+    assert list(texts(module)) == ["One.name"]
+
+
+def test_a_verb_is_had_by_its_name_and_nothing_else_is():
+    """Its module alone is imported, when it is asked for."""
+    assert set(workflow.__all__) == {name for names in workflow._MODULES.values() for name in names}
+    assert all(hasattr(workflow, name) for name in workflow.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'refund'"):
+        _ = workflow.refund
+
+
+@pytest.mark.parametrize(("folder", "is_built"), [("finalize", True), ("poll", False)])
+def test_what_sends_clips_is_built_while_finalize_is_loaded(folder, is_built):
+    more = """
+import atexit
+from videoconductor import wiring
+atexit.register(lambda: sys.stderr.write(f"built {wiring.s3_once.cache_info().currsize}"))
+"""
+    assert f"built {int(is_built)}" in loading(folder, more).stderr
 
 
 @pytest.mark.parametrize(

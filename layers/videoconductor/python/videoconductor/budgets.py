@@ -4,14 +4,12 @@ What is held counts as if it were spent. A cap is enforced where a permit to POS
 conditions of the very write that takes it: however many start at once, the sum stays within it.
 """
 
-from __future__ import annotations
-
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field
 
@@ -71,7 +69,7 @@ class Caps(Noun):
         found: Decimal | None = getattr(self, scope)
         return found
 
-    def with_cap(self, scope: str, name: str | None, amount: Decimal | None) -> Caps:
+    def with_cap(self, scope: str, name: str | None, amount: Decimal | None) -> Self:
         """These with another cap; None takes it away. Raises InvalidRequest."""
         if scope not in SCOPES:
             raise InvalidRequest.of("scope", scope, "is not known", SCOPES)
@@ -86,19 +84,19 @@ class Caps(Noun):
             raise InvalidRequest.of(f"caps.{scope}", name, words)
         return self.model_copy(update={field: named})
 
-    def without_own(self, scope: Scope, name: str) -> Caps:
+    def without_own(self, scope: Scope, name: str) -> Self:
         """These with no cap of its own for one film or caller: the general one counts again."""
         field = f"{scope}s"
         named = {known: cap for known, cap in getattr(self, field).items() if known != name}
         return self.model_copy(update={field: named})
 
-    def stopped(self, now: datetime, because: str) -> Caps:
+    def stopped(self, now: datetime, because: str) -> Self:
         """These with the kill switch set; the first reason stays."""
         if self.stopped_at is not None:
             return self
         return self.model_copy(update={"stopped_at": now, "stopped_because": because})
 
-    def resumed(self) -> Caps:
+    def resumed(self) -> Self:
         """These with the kill switch off."""
         return self.model_copy(update={"stopped_at": None, "stopped_because": None})
 

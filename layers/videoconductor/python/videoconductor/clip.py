@@ -3,13 +3,11 @@
 Python spells names in snake_case; on every wire (HTTP, state input, records) they are camelCase.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
@@ -378,7 +376,7 @@ class Inbox(Noun):
     version_id: str | None = None
     sequencer: str | None = None
 
-    def is_newer_than(self, other: Inbox) -> bool:
+    def is_newer_than(self, other: Self) -> bool:
         """Whether this is a later version of the same key, as far as anybody can tell."""
         if self.key != other.key or self.sequencer is None or other.sequencer is None:
             return False
@@ -437,7 +435,7 @@ class Failure(Noun):
 class Caught(BaseModel):
     """What Step Functions' Catch adds to the state's input."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     Error: str
     Cause: str = ""
@@ -588,7 +586,7 @@ class Render(Noun):
         """What the provider says it billed, in dollars."""
         return None if self.cost_ticks is None else Decimal(self.cost_ticks) / TICKS_PER_USD
 
-    def having(self, now: datetime, status: Status | None = None, **changes: Any) -> Render:
+    def having(self, now: datetime, status: Status | None = None, **changes: Any) -> Self:
         """A copy with `changes`; a new status is added to the timeline."""
         if status is not None and status != self.status:
             changes["timeline"] = (*self.timeline, Moment(status=status, at=now))

@@ -1,7 +1,5 @@
 """Doors into the one request model: each turns what it was given into a ClipRequest, or refuses."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -175,7 +173,7 @@ def film_remaster(given: Mapping[str, Sequence[str]]) -> tuple[str | None, FilmO
     return chosen.pop("run_id", None), _order({**chosen, "remaster": True})
 
 
-def _chosen(given: Mapping[str, Sequence[str]], known: _Fields) -> dict[str, Any]:
+def _chosen(given: Mapping[str, Sequence[str]], known: "_Fields") -> dict[str, Any]:
     """The parameters of a query, read. Raises InvalidRequest with every problem."""
     problems: list[Problem] = []
     fields: dict[str, Any] = {}

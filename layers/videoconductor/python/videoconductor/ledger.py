@@ -10,8 +10,6 @@ All money here is in ticks, 10^10 a US dollar, which are whole numbers. A POST c
 day and the month (UTC) of its permit, whenever it is settled.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
@@ -77,7 +75,7 @@ class Change(NamedTuple):
     settled: int = 0
     entries: int = 0
 
-    def plus(self, entry: Entry) -> Change:
+    def plus(self, entry: Entry) -> "Change":
         """This and one entry more."""
         return Change(
             self.held + entry.held_ticks, self.settled + entry.settled_ticks, self.entries + 1

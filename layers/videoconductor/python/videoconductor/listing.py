@@ -1,7 +1,5 @@
 """Lists of renders and of runs, newest first: which are wanted, and where a page ends."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -100,7 +98,7 @@ def position(cursor: str) -> str:
 
 
 def wanted(
-    given: Mapping[str, Sequence[str]], modes: QualityModes, known: Fields | None = None
+    given: Mapping[str, Sequence[str]], modes: QualityModes, known: "Fields | None" = None
 ) -> Wanted:
     """What a query asks for: `status`, which may be given several times, `film`, `mode`,
     `requestedAfter`, `requestedBefore`, `limit` and `cursor`.

@@ -57,10 +57,11 @@ from videoconductor.errors import (
     StillInTheMaking,
 )
 from videoconductor.ledger import Counter, Entry
-from videoconductor.listing import Page, T, Wanted, moment_of, position_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from videoconductor.listing import Page, T, Wanted
 
 INDEX = "renders"
 OPEN_INDEX = "open"
@@ -167,6 +168,8 @@ class Manifest:
 
     def renders(self, latest: datetime, limit: int) -> list[Render]:
         """Up to `limit` renders, newest first, of the month of `latest` and the eleven before."""
+        from videoconductor.listing import Wanted
+
         return list(self.page(Wanted(limit=limit), latest).found)
 
     def page(self, wanted: Wanted, latest: datetime) -> Page[Render]:
@@ -184,6 +187,9 @@ class Manifest:
         return self._page(wanted, latest, "FILMS", FilmRun)
 
     def _page(self, wanted: Wanted, latest: datetime, kind: str, noun: type[T]) -> Page[T]:
+        # What makes no list has no need of it: the states of a render.
+        from videoconductor.listing import Page, moment_of, position_of
+
         position, floor = wanted.ceiling, wanted.floor
         if position is not None:
             latest = min(latest, moment_of(position))
@@ -236,6 +242,8 @@ class Manifest:
         """Up to `limit` renders that were asked for since then, newest first. What cannot be read
         is left out.
         """
+        from videoconductor.listing import position_of
+
         month, floor = _first_of(self._clock()), position_of(since)
         found: list[Item] = []
         below = None

@@ -1,7 +1,5 @@
 """What each provider model can do and what it costs: the typed form of `presets/models.json`."""
 
-from __future__ import annotations
-
 from datetime import date
 from decimal import Decimal
 from typing import Literal, Self
@@ -118,7 +116,7 @@ class ModelCatalog(_Row):
     retired: dict[str, Retired]
 
     @classmethod
-    def from_json(cls, text: str) -> ModelCatalog:
+    def from_json(cls, text: str) -> Self:
         """Parse the text of `models.json`; a malformed row raises pydantic's ValidationError."""
         return cls.model_validate_json(text)
 

@@ -1,7 +1,5 @@
 """Quality modes, from `presets/video-presets.json`: the one place where a mode is defined."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -65,7 +63,7 @@ class QualityModes(_Row):
         return self
 
     @classmethod
-    def from_json(cls, text: str) -> QualityModes:
+    def from_json(cls, text: str) -> Self:
         """Parse the text of `video-presets.json`; a bad row raises pydantic's ValidationError."""
         return cls.model_validate_json(text)
 

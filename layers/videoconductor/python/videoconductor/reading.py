@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import Any
 
@@ -82,6 +81,8 @@ def problem(error: ErrorDetails, known: list[str]) -> Problem:
     field, value = path(error["loc"]), error["input"]
     match error["type"]:
         case "extra_forbidden":
+            import difflib  # for those who misspell a field alone
+
             near = difflib.get_close_matches(shown_name(str(error["loc"][-1])), known)
             return Problem(field, value, "is not a known field", tuple(near or known))
         case "literal_error":

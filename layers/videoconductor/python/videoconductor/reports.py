@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from videoconductor import budgets, identity, inputs
 from videoconductor.clip import (
@@ -17,7 +17,9 @@ from videoconductor.clip import (
     Shortfall,
     Status,
 )
-from videoconductor.drift import Drift, ModelDrift, PriceDrift
+
+if TYPE_CHECKING:
+    from videoconductor.drift import Drift
 
 # One event type for each status in which a render can come to rest.
 DETAIL_TYPES: dict[Status, str] = {
@@ -166,6 +168,8 @@ def event(record: Render) -> dict[str, Any]:
 
 def drift_event(record: Render, drift: Drift) -> dict[str, Any]:
     """The detail of a drift's event: of which POST, and what it differs from by how much."""
+    from videoconductor.drift import ModelDrift, PriceDrift  # who hands one in has them
+
     plan = record.plan
     told: dict[str, Any] = {
         "renderId": record.render_id,

@@ -323,14 +323,14 @@ def library() -> Library:
     from videoconductor.library import Library
 
     chosen = settings()
-    s3 = _client("s3")
-    return Library(
-        chosen.bucket_name,
-        s3,
-        chosen.storage_prefix,
-        chosen.max_clip_bytes,
-        lambda: _once(s3),
-    )
+    return Library(chosen.bucket_name, _s3(), chosen.storage_prefix, chosen.max_clip_bytes, s3_once)
+
+
+@cache
+def s3_once() -> S3Client:
+    """The library's second client: see `_once`."""
+    client: S3Client = _once(_s3())
+    return client
 
 
 @cache
@@ -523,9 +523,9 @@ def conductor() -> Conductor:
 
 
 def _announce(render: Render) -> Render:
-    from videoconductor import workflow
+    from videoconductor.workflow import announce
 
-    return workflow.announce(render, manifest(), events(), watch(), now)
+    return announce(render, manifest(), events(), watch(), now)
 
 
 @cache
@@ -679,6 +679,8 @@ def forget() -> None:
         settings,
         _say_that_nothing_can_be_delivered,
         _session,
+        _s3,
+        s3_once,
         _secret,
         secrets,
         quality_modes,
@@ -725,6 +727,12 @@ def _once(s3: S3Client) -> Any:
         options["request_checksum_calculation"] = "when_required"
         options["s3"] = {"addressing_style": "virtual", "payload_signing_enabled": False}
     return _session().create_client("s3", config=s3.meta.config.merge(Config(**options)))
+
+
+@cache
+def _s3() -> S3Client:
+    client: S3Client = _client("s3")
+    return client
 
 
 def _client(name: str) -> Any:
