@@ -4,9 +4,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from local_stack.endpoints import Endpoints
 
 
@@ -24,6 +21,10 @@ def client_factory(
     endpoint_url: str, region: str, access_key_id: str, secret_access_key: str
 ) -> Callable[[str], Any]:
     """`clients("s3")` and so on."""
+    # Most commands ask where the stack is, and no more: boto3 would be half of what they import.
+    import boto3
+    from botocore.config import Config
+
     session = boto3.Session(
         aws_access_key_id=access_key_id,
         aws_secret_access_key=secret_access_key,

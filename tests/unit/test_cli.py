@@ -77,6 +77,19 @@ def test_help_needs_none_of_the_slow_packages() -> None:
     assert found.stdout.strip() == "set()"
 
 
+def test_to_ask_where_the_stack_is_needs_no_boto3(tmp_path: Path) -> None:
+    probe = (
+        "import sys; from videoconductor_cli.main import app; "
+        f"app(['local', 'status', '--data', {str(tmp_path)!r}], standalone_mode=False); "
+        "print({'boto3'} & set(sys.modules))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=False, env=environment
+    )
+    assert found.stdout.strip().endswith("set()"), found.stderr
+
+
 def test_the_version_is_the_package_s() -> None:
     from videoconductor import __version__
 
