@@ -70,7 +70,7 @@ OWN = {
     "videoconductor.director": set(),
     "videoconductor.doctoring": {"doctor", "mcp", "sweep"},
     "videoconductor.examining": {"doctor"},
-    "videoconductor.providers.xai": {"poll", "start"},
+    "videoconductor.providers.xai": {"first_frame", "poll", "start"},
     "videoconductor.download": {"finalize"},
     "videoconductor.mp4": {"finalize", "record_failure", "thumbnail"},
     "videoconductor.workflow.failing": {"record_failure"},
@@ -90,6 +90,7 @@ DOCUMENTS = ("budgets", "clip", "intake", "ledger", "listing", "models", "qualit
 # The clients that are built while a function is loaded.
 SERVICES = {
     "submit": {"dynamodb", "stepfunctions"},
+    "first_frame": {"dynamodb", "s3", "secretsmanager"},
     "start": {"dynamodb", "s3", "secretsmanager"},
     "poll": {"dynamodb", "s3", "secretsmanager"},
     "finalize": {"dynamodb", "events", "s3"},
