@@ -68,6 +68,7 @@ FILM_STATES = {**FILM, **FILM["Clips"]["ItemProcessor"]["States"]}
 MODES = QualityModes.from_json((ROOT / "presets/video-presets.json").read_text())
 MODELS = ModelCatalog.from_json((ROOT / "presets/models.json").read_text())
 FAILURE = Failure(error="ModerationRejected", message="withheld", code="moderated")
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INFRASTRUCTURE = {
     "TABLE_NAME",
@@ -83,7 +84,7 @@ def read(name: str) -> str:
 
 
 def prose(text: str) -> str:
-    return FENCE.sub("", text)
+    return COMMENT.sub("", FENCE.sub("", text))
 
 
 def rows(text: str) -> dict[str, list[str]]:
