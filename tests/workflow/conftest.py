@@ -398,6 +398,10 @@ def stage_on(
         monkeypatch.setattr(wiring, "pause", stage.lingered)
         monkeypatch.setattr(wiring, "painter", lambda: stage.paint)
         monkeypatch.setattr(wiring, "jitter", lambda: random.Random(7))  # noqa: S311
+        # Built before anything is under way: two threads that ask first get one each, of which
+        # tests would hold the one that is not used.
+        for part in (wiring.manifest, wiring.library, lambda: wiring.provider("xai")):
+            part()
         publish = wiring.events().publish
 
         def published(status: Any, detail: dict[str, Any], beside: Any = None) -> Any:
