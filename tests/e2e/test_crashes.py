@@ -8,7 +8,7 @@ import pytest
 
 from local_stack import sweep
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 def wait_for(check, seconds=30):

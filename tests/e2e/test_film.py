@@ -229,6 +229,7 @@ def settled(cloud: Cloud, film, run):
     return end(cloud, hand_in(cloud, film))
 
 
+@pytest.mark.long
 def test_a_stack_killed_in_the_middle_of_a_film_ends_it_without_paying_twice(own, prompt):
     film = script("film-c", prompt, PLAIN, FRAMED, PLAIN)
     accepted = hand_in(own, film)
