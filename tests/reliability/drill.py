@@ -199,8 +199,9 @@ def once(patch: Any) -> Any:
     done: list[bool] = []
 
     def patched(drill: Drill) -> None:
-        if not done and patch(drill) is not False:
+        if not done:
             done.append(True)
+            patch(drill)
 
     return patched
 
@@ -271,11 +272,10 @@ def lost(host: str) -> Exception:
 
 
 @once
-def watch_wire(drill: Drill) -> Any:
+def watch_wire(drill: Drill) -> None:
     """See each request to xAI, and each download. The reading of answers is seen above."""
-    addresses = sys.modules.get("videoconductor.addresses")
-    if addresses is None:
-        return False
+    from videoconductor import addresses  # which functions load when they first need it
+
     exchange = addresses.Direct.__call__
 
     def sent(self: Any, request: Any, limit: Any) -> Any:
@@ -303,8 +303,7 @@ def watch_wire(drill: Drill) -> Any:
             drill.die()
         return answer
 
-    addresses.Direct.__call__ = sent
-    return True
+    addresses.Direct.__call__ = sent  # type: ignore[method-assign]
 
 
 def purpose(method: str, path: str) -> tuple[str, str]:
