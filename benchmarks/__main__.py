@@ -6,15 +6,13 @@ Usage: python -m benchmarks [--only imports films] [--page docs/performance.md]
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.rows import Row
+from benchmarks.rows import Measured, Row, rows_of
 
 # Each has rows(); in the order of the table.
 MODULES = ("imports", "polling", "copying", "bursts", "door", "films", "cli", "demo")
@@ -54,27 +52,24 @@ def written(page: str, text: str) -> str:
 
 
 def measured(names: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:
-    """The rows of each module."""
+    """The rows of each module, shown when they are there."""
     left = list(names)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
         for first, others in BESIDE.items():
             if first in left:
-                left.remove(first)
                 awaited = beside.submit(rows_of, first)
                 here = [name for name in others if name in left]
-                yield from ((name, rows_of(name)) for name in here)
-                left = [name for name in left if name not in here]
-                yield first, awaited.result()
-    yield from ((name, rows_of(name)) for name in left)
+                yield from ((name, told(name, rows_of(name))) for name in here)
+                yield first, told(first, awaited.result())
+                left = [name for name in left if name not in {first, *here}]
+    yield from ((name, told(name, rows_of(name))) for name in left)
 
 
-def rows_of(name: str) -> list[Row]:
-    """The rows of one module, which are shown with what they took."""
-    began = time.monotonic()
-    found: list[Row] = importlib.import_module(f"benchmarks.{name}").rows()
-    print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    print("\n".join(map(line, found)), file=sys.stderr, flush=True)
-    return found
+def told(name: str, measured: Measured) -> list[Row]:
+    """The rows of a module, of which a person who waits is told."""
+    print(f"{name}: {measured.seconds:.0f} s", file=sys.stderr, flush=True)
+    print("\n".join(map(line, measured.rows)), file=sys.stderr, flush=True)
+    return measured.rows
 
 
 def main() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import time
 from typing import NamedTuple
 
 
@@ -14,3 +16,17 @@ class Row(NamedTuple):
     ours: float
     goal: str
     is_met: bool
+
+
+class Measured(NamedTuple):
+    """The rows of a module, and the seconds that they took."""
+
+    rows: list[Row]
+    seconds: float
+
+
+def rows_of(name: str) -> Measured:
+    """What a module of this package measures."""
+    began = time.monotonic()
+    rows: list[Row] = importlib.import_module(f"benchmarks.{name}").rows()
+    return Measured(rows, time.monotonic() - began)
