@@ -113,6 +113,7 @@ PURE = {
 }
 EDGES = {
     "addresses",
+    "aws",
     "books",
     "client.calls",
     "client.files",
@@ -130,8 +131,8 @@ EDGES = {
     "turns",
     "webhook_queue",
 }
-# What the edges share that send requests to hosts of strangers.
-SHARED_BY_EDGES = {"addresses"}
+# What the edges share: requests to hosts of strangers, errors of AWS.
+SHARED_BY_EDGES = {"addresses", "aws"}
 GLUE = {"client", "door", "pictures.painting", "task", "tools.direct", "wiring"}
 # What makes pictures: heavy to import, and in the layer of one function alone.
 PICTURE_TOOLS = {"PIL", "av"}

@@ -7,11 +7,10 @@ here they are only read. Their keys are in the table of `manifest`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from videoconductor import aws
 from videoconductor.errors import ManifestUnavailable
 from videoconductor.ledger import Counter, Entry, Scope
 
@@ -103,12 +102,5 @@ def _tally(item: Any) -> Tally:
     return Tally(*(int(item.get(name, {}).get("N", 0)) for name in names))
 
 
-@contextmanager
-def _unavailable(call: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as problem:
-        code = problem.response.get("Error", {}).get("Code", "")
-        raise ManifestUnavailable(f"DynamoDB {call}: {code}") from problem
-    except BotoCoreError as problem:
-        raise ManifestUnavailable(f"DynamoDB {call}: {type(problem).__name__}") from problem
+def _unavailable(call: str) -> AbstractContextManager[None]:
+    return aws.raising(ManifestUnavailable, f"DynamoDB {call}")

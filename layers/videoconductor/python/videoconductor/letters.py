@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from videoconductor import aws
 from videoconductor.errors import QueueUnavailable
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class DeadLetters:
 
         Raises QueueUnavailable.
         """
-        try:
+        with aws.raising(QueueUnavailable, "SQS GetQueueAttributes"):
             found = self._client.get_queue_attributes(
                 QueueUrl=url,
                 AttributeNames=[
@@ -33,9 +32,4 @@ class DeadLetters:
                     "ApproximateNumberOfMessagesNotVisible",
                 ],
             )
-        except ClientError as problem:
-            code = problem.response.get("Error", {}).get("Code", "")
-            raise QueueUnavailable(f"SQS GetQueueAttributes: {code}") from problem
-        except BotoCoreError as problem:
-            raise QueueUnavailable(f"SQS GetQueueAttributes: {type(problem).__name__}") from problem
         return sum(int(value) for value in found.get("Attributes", {}).values())

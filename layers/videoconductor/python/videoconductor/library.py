@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from videoconductor import aws
 from videoconductor.clip import Incoming, Render
 from videoconductor.errors import KeyTaken, LibraryUnavailable, NotAClip, NothingDelivered
 from videoconductor.inputs import IMAGE_SUFFIXES
@@ -157,7 +158,7 @@ class Library:
             try:
                 found = self._s3.get_object(Bucket=self._bucket, Key=key)
             except ClientError as problem:
-                if _code(problem) in _ABSENT:
+                if aws.code(problem) in _ABSENT:
                     raise NothingDelivered(key) from problem
                 raise
         body = found["Body"]
@@ -202,7 +203,7 @@ class Library:
             try:
                 found = self._s3.get_object(**wanted)
             except ClientError as problem:
-                if _code(problem) in _NO_SUCH_VERSION:
+                if aws.code(problem) in _NO_SUCH_VERSION:
                     return None
                 raise
             return found["Body"].read(limit), found.get("VersionId")
@@ -213,7 +214,7 @@ class Library:
             try:
                 found = self._s3.get_object(Bucket=self._bucket, Key=key)
             except ClientError as problem:
-                if _code(problem) in _ABSENT:
+                if aws.code(problem) in _ABSENT:
                     return None, None
                 raise
             return found["Body"].read(), found["ETag"]
@@ -234,7 +235,7 @@ class Library:
                     **condition,
                 )
             except ClientError as problem:
-                if _code(problem) in _WRITTEN_MEANWHILE:
+                if aws.code(problem) in _WRITTEN_MEANWHILE:
                     raise KeyTaken from problem
                 raise
 
@@ -292,7 +293,7 @@ class Library:
             try:
                 self._s3.head_object(Bucket=self._bucket, Key=key)
             except ClientError as problem:
-                if _code(problem) in _ABSENT:
+                if aws.code(problem) in _ABSENT:
                     return False
                 raise
         return True
@@ -303,7 +304,7 @@ class Library:
             try:
                 return int(self._s3.head_object(Bucket=self._bucket, Key=key)["ContentLength"])
             except ClientError as problem:
-                if _code(problem) in _ABSENT:
+                if aws.code(problem) in _ABSENT:
                     return None
                 raise
 
@@ -458,17 +459,12 @@ def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def _code(problem: ClientError) -> str:
-    return str(problem.response.get("Error", {}).get("Code", ""))
-
-
 @contextmanager
 def _unavailable(call: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as problem:
-        if _code(problem) in _ALREADY_THERE:
-            raise KeyTaken from problem
-        raise LibraryUnavailable(f"S3 {call}: {_code(problem)}") from problem
-    except BotoCoreError as problem:
-        raise LibraryUnavailable(f"S3 {call}: {type(problem).__name__}") from problem
+    with aws.raising(LibraryUnavailable, f"S3 {call}"):
+        try:
+            yield
+        except ClientError as problem:
+            if aws.code(problem) in _ALREADY_THERE:
+                raise KeyTaken from problem
+            raise

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
+from videoconductor import aws
 from videoconductor.clip import FilmRun, Render
 from videoconductor.errors import InvalidRequest, MachineUnavailable
 
@@ -78,14 +80,13 @@ class Machine:
 
     def input(self, arn: str) -> dict[str, Any]:
         """What an execution was started with; nothing if it is gone. Raises MachineUnavailable."""
-        try:
-            found = self._client.describe_execution(executionArn=arn)
-        except ClientError as problem:
-            if problem.response.get("Error", {}).get("Code") == "ExecutionDoesNotExist":
-                return {}
-            raise _unavailable(problem) from problem
-        except BotoCoreError as problem:
-            raise _unavailable(problem) from problem
+        with _unavailable("DescribeExecution"):
+            try:
+                found = self._client.describe_execution(executionArn=arn)
+            except ClientError as problem:
+                if aws.code(problem) == "ExecutionDoesNotExist":
+                    return {}
+                raise
         read = json.loads(found.get("input") or "{}")
         return read if isinstance(read, dict) else {}
 
@@ -98,32 +99,28 @@ class Machine:
         return self._is_running(self._film_arn, run.marker)
 
     def _running(self, machine: str, limit: int) -> frozenset[str]:
-        try:
+        with _unavailable("ListExecutions"):
             pages = self._client.get_paginator("list_executions").paginate(
                 stateMachineArn=machine,
                 statusFilter="RUNNING",
                 PaginationConfig={"MaxItems": limit, "PageSize": min(limit, 1000)},
             )
             return frozenset(found["name"] for page in pages for found in page["executions"])
-        except (BotoCoreError, ClientError) as problem:
-            raise _unavailable(problem) from problem
 
     def _page(
         self, machine: str, limit: int, token: str | None
     ) -> tuple[list[Running], str | None]:
         more: Any = {} if token is None else {"nextToken": token}
-        try:
-            found = self._client.list_executions(
-                stateMachineArn=machine, statusFilter="RUNNING", maxResults=limit, **more
-            )
-        except ClientError as problem:
-            code = problem.response.get("Error", {}).get("Code")
-            if token is not None and code in _WRONG_TOKEN:
+        with _unavailable("ListExecutions"):
+            try:
+                found = self._client.list_executions(
+                    stateMachineArn=machine, statusFilter="RUNNING", maxResults=limit, **more
+                )
+            except ClientError as problem:
+                if token is None or aws.code(problem) not in _WRONG_TOKEN:
+                    raise
                 words = "is not the nextCursor of a page, or has expired: begin anew"
                 raise InvalidRequest.of("cursor", None, words) from problem
-            raise _unavailable(problem) from problem
-        except BotoCoreError as problem:
-            raise _unavailable(problem) from problem
         listed = [
             Running(one["name"], one["executionArn"], one["startDate"])
             for one in found["executions"]
@@ -132,24 +129,22 @@ class Machine:
 
     def _is_running(self, machine: str, name: str) -> bool:
         arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
-        try:
-            found = self._client.describe_execution(executionArn=arn)
-        except ClientError as problem:
-            if problem.response.get("Error", {}).get("Code") == "ExecutionDoesNotExist":
-                return False
-            raise _unavailable(problem) from problem
-        except BotoCoreError as problem:
-            raise _unavailable(problem) from problem
+        with _unavailable("DescribeExecution"):
+            try:
+                found = self._client.describe_execution(executionArn=arn)
+            except ClientError as problem:
+                if aws.code(problem) == "ExecutionDoesNotExist":
+                    return False
+                raise
         return found["status"] == "RUNNING"
 
     def _start(self, arn: str, name: str, text: str) -> None:
-        try:
-            self._client.start_execution(stateMachineArn=arn, name=name, input=text)
-        except ClientError as problem:
-            if problem.response.get("Error", {}).get("Code") != "ExecutionAlreadyExists":
-                raise _unavailable(problem) from problem
-        except BotoCoreError as problem:
-            raise _unavailable(problem) from problem
+        with _unavailable("StartExecution"):
+            try:
+                self._client.start_execution(stateMachineArn=arn, name=name, input=text)
+            except ClientError as problem:
+                if aws.code(problem) != "ExecutionAlreadyExists":
+                    raise
 
 
 def execution_name(render: Render) -> str:
@@ -157,9 +152,5 @@ def execution_name(render: Render) -> str:
     return f"{render.render_id}-{render.executions}"
 
 
-def _unavailable(problem: ClientError | BotoCoreError) -> MachineUnavailable:
-    if isinstance(problem, ClientError):
-        return MachineUnavailable(
-            f"Step Functions: {problem.response.get('Error', {}).get('Code')}"
-        )
-    return MachineUnavailable(f"Step Functions: {type(problem).__name__}")
+def _unavailable(call: str) -> AbstractContextManager[None]:
+    return aws.raising(MachineUnavailable, f"Step Functions {call}")

@@ -29,15 +29,15 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aws_lambda_powertools import Logger
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from videoconductor import budgets, ledger
+from videoconductor import aws, budgets, ledger
 from videoconductor.budgets import Caps, Making, Room, Terms
 from videoconductor.clip import (
     MAX_ID_BYTES,
@@ -904,15 +904,8 @@ def _month(kind: str, moment: datetime) -> str:
 
 
 def _is_conditional(problem: ClientError) -> bool:
-    return problem.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException"
+    return aws.code(problem) == "ConditionalCheckFailedException"
 
 
-@contextmanager
-def _unavailable(call: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as problem:
-        code = problem.response.get("Error", {}).get("Code", "")
-        raise ManifestUnavailable(f"DynamoDB {call}: {code}") from problem
-    except BotoCoreError as problem:
-        raise ManifestUnavailable(f"DynamoDB {call}: {type(problem).__name__}") from problem
+def _unavailable(call: str) -> AbstractContextManager[None]:
+    return aws.raising(ManifestUnavailable, f"DynamoDB {call}")

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from videoconductor import slots
+from videoconductor import aws, slots
 from videoconductor.clip import Slot
 from videoconductor.errors import ManifestUnavailable
 from videoconductor.slots import LINGER, MISSED, ONE, Limit, Line, loose, micros, moment
@@ -238,12 +236,5 @@ def _key(model: str) -> Item:
     return {"pk": {"S": f"TURNS#{model}"}, "sk": {"S": "LINE"}}
 
 
-@contextmanager
-def _unavailable(call: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as problem:
-        code = problem.response.get("Error", {}).get("Code", "")
-        raise ManifestUnavailable(f"DynamoDB {call}: {code}") from problem
-    except BotoCoreError as problem:
-        raise ManifestUnavailable(f"DynamoDB {call}: {type(problem).__name__}") from problem
+def _unavailable(call: str) -> AbstractContextManager[None]:
+    return aws.raising(ManifestUnavailable, f"DynamoDB {call}")

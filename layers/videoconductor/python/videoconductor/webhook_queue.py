@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from videoconductor import aws
 from videoconductor.errors import QueueUnavailable
 
 if TYPE_CHECKING:
@@ -34,12 +32,5 @@ class WebhookQueue:
             )
 
 
-@contextmanager
-def _unavailable(call: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as problem:
-        code = problem.response.get("Error", {}).get("Code", "")
-        raise QueueUnavailable(f"SQS {call}: {code}") from problem
-    except BotoCoreError as problem:
-        raise QueueUnavailable(f"SQS {call}: {type(problem).__name__}") from problem
+def _unavailable(call: str) -> AbstractContextManager[None]:
+    return aws.raising(QueueUnavailable, f"SQS {call}")
