@@ -169,7 +169,7 @@ def test_a_copy_repeated_after_success_writes_nothing_more(stage):
     assert wiring.manifest().entries("f") == entries
 
 
-@pytest.mark.parametrize(("state", "tries"), [("FirstFrame", 9), ("Start", 9), ("Finalize", 5)])
+@pytest.mark.parametrize(("state", "tries"), [("FirstFrame", 9), ("Start", 9), ("Finalize", 7)])
 def test_a_state_that_is_turned_away_for_long_waits_on_and_ends_nothing(stage, state, tries):
     for _ in range(2 * tries):
         stage.break_state(state, failing.TURNED_AWAY)
@@ -181,8 +181,18 @@ def test_a_state_that_is_turned_away_for_long_waits_on_and_ends_nothing(stage, s
     assert [attempt.outcome for attempt in stage.record(render).attempts] == ["accepted"]
 
 
+@pytest.mark.parametrize("error", ["LibraryUnavailable", "ManifestUnavailable"])
+def test_a_paid_clip_outlasts_two_minutes_without_s3_or_the_table(stage, error):
+    for _ in range(6):
+        stage.break_state("Finalize", error)
+    render = stage.submit()
+    assert stage.run(render).status == "SUCCEEDED"
+    assert stage.record(render).status == "finalized"
+    assert len(stage.pauses) == 6
+
+
 def test_a_state_that_is_turned_away_for_ever_is_given_up(stage):
-    for _ in range(5 * (failing.MAX_CRASHES + 1)):
+    for _ in range(7 * (failing.MAX_CRASHES + 1)):
         stage.break_state("Finalize", failing.TURNED_AWAY)
     render = stage.submit()
     stage.run(render)
