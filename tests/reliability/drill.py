@@ -218,7 +218,7 @@ def watch_boto(drill: Drill) -> None:
     read = http.client.HTTPConnection.getresponse
 
     def made(self: Any, model: Any, request: Any) -> Any:
-        drill.called(model.service_model.service_id.hyphenize().lower(), model.name)
+        drill.called(*asked(model, request))
         try:
             return make(self, model, request)
         finally:
@@ -244,6 +244,21 @@ def watch_boto(drill: Drill) -> None:
     Endpoint.make_request = made
     Endpoint._get_response = responded
     http.client.HTTPConnection.getresponse = answered  # type: ignore[method-assign]
+
+
+def asked(model: Any, request: Any) -> tuple[str, str]:
+    """What a call of an AWS service is for.
+
+    The looks at the line before a model have names of their own: how many there are hangs on who
+    else stands there, and the other calls are told apart by their number.
+    """
+    service, operation = model.service_model.service_id.hyphenize().lower(), model.name
+    body = request.get("body") or b""
+    body = body.encode() if isinstance(body, str) else body
+    if service != "dynamodb" or b'"TURNS#' not in body:
+        return service, operation
+    is_closing = b"closedUntil = :until" in body
+    return service, f"{operation} {'closing' if is_closing else 'line'}"
 
 
 def turned_away(service: str) -> Any:
