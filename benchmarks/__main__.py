@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.rows import Measured, Row, rows_of
+from benchmarks.rows import Measured, Row, line, rows_of
 
 # Each has rows(); in the order of the table.
 MODULES = ("imports", "polling", "copying", "bursts", "door", "films", "cli", "demo")
@@ -20,21 +20,6 @@ MODULES = ("imports", "polling", "copying", "bursts", "door", "films", "cli", "d
 BESIDE = {"polling": ("imports", "bursts")}
 BEGIN, END = "<!-- written by make bench: begin -->\n", "<!-- written by make bench: end -->\n"
 HEAD = ("| | naive | ours | ours / naive | goal | |", "|---|---:|---:|---:|---|---|")
-
-
-def shown(number: float | None, unit: str = "") -> str:
-    """A figure as a person reads it, with three digits that count."""
-    if number is None:
-        return ""
-    text = f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
-    return f"{text} {unit}".strip()
-
-
-def line(row: Row) -> str:
-    """A line of the table."""
-    ratio = shown(row.ours / row.naive) if row.naive else ""
-    cells = (row.name, shown(row.naive, row.unit), shown(row.ours, row.unit), ratio, row.goal)
-    return f"| {' | '.join(cells)} | {'yes' if row.is_met else '**no**'} |"
 
 
 def table(rows: Iterable[Row]) -> str:

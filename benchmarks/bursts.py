@@ -32,7 +32,7 @@ import boto3
 from moto import mock_aws
 from moto.dynamodb import models as dynamodb_models
 
-from benchmarks.rows import Row
+from benchmarks.rows import Row, verdict
 from videoconductor import intake, planning, workflow
 from videoconductor.clip import Render, RenderPlan
 from videoconductor.errors import ManifestUnavailable, RateLimited, RecordChanged
@@ -436,12 +436,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=CLIPS)
     chosen = parser.parse_args()
-    found = rows(chosen.clips)
-    for row in found:
-        plain = "" if row.naive is None else f"{row.naive:.3g}"
-        mark = "yes" if row.is_met else "NO"
-        print(f"{row.name:75} {plain:>8} {row.ours:8.3g} {row.unit:22} {row.goal:15} {mark}")
-    return 0 if all(row.is_met for row in found) else 1
+    return verdict(rows(chosen.clips))
 
 
 if __name__ == "__main__":

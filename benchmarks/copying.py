@@ -34,7 +34,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from benchmarks.rows import Row
+from benchmarks.rows import Row, verdict
 
 COMMAND = (sys.executable, "-m", "benchmarks.copying")
 ROOT = Path(__file__).parents[1]
@@ -372,27 +372,21 @@ def seen(at: Ground) -> tuple[int, int]:
     return answer[0], answer[1]
 
 
-def main() -> None:
+def main() -> int:
     if sys.argv[1:2] == ["--serve"]:
-        return serve(sys.argv[2], Path(sys.argv[3]))
+        serve(sys.argv[2], Path(sys.argv[3]))
+        return 0
     if sys.argv[1:2] == ["--measure"]:
         way, megabytes, folder, source, sink = sys.argv[2:]
         at = Ground(Path(folder), int(source), int(sink))
         print(json.dumps(measure(way, int(megabytes), at)))
-        return None
+        return 0
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--quick", action="store_true", help="small ones only, once")
     chosen = parser.parse_args()
-    found = rows(1, (2,), 4) if chosen.quick else rows(chosen.rounds)
-    for row in found:
-        naive = "-" if row.naive is None else f"{row.naive:.1f}"
-        print(
-            f"{row.name:44} naive {naive:>7}  ours {row.ours:>6.1f} {row.unit:5}"
-            f" {row.goal} {'' if row.is_met else '(missed)'}"
-        )
-    return None
+    return verdict(rows(1, (2,), 4) if chosen.quick else rows(chosen.rounds))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rows import Row
+from benchmarks.rows import Row, verdict
 
 ROOT = Path(__file__).resolve().parents[1]
 NAIVE = Path(__file__).with_name("naive")
@@ -139,8 +139,4 @@ def _rows(folder: Path) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    for row in rows(Path(sys.argv[1]) if sys.argv[1:] else None):
-        naive = "" if row.naive is None else f"{row.naive:,.1f}"
-        print(
-            f"{row.name}: {row.ours:,.1f} {row.unit}, naive {naive}, goal {row.goal}: {row.is_met}"
-        )
+    sys.exit(verdict(rows(Path(sys.argv[1]) if sys.argv[1:] else None)))

@@ -28,7 +28,7 @@ from pathlib import Path
 from statistics import NormalDist, mean, median
 from typing import Any, NamedTuple
 
-from benchmarks.rows import Row
+from benchmarks.rows import Row, verdict
 from local_stack import LocalStack, Options, endpoints
 from local_stack.clients import clients_of
 from tests.workflow.conftest import Cloud
@@ -578,12 +578,7 @@ def main() -> int:
     found = find(given.clips, has_stack=given.stack)
     print(page(found))
     print()
-    told = rows_of(found)
-    for row in told:
-        was = "-" if row.naive is None else f"{row.naive:.2f}"
-        verdict = "met" if row.is_met else "NOT MET"
-        print(f"{row.name}: {was} {row.unit} -> {row.ours:.2f} {row.unit} ({row.goal}): {verdict}")
-    return 0 if all(row.is_met for row in told) else 1
+    return verdict(rows_of(found))
 
 
 if __name__ == "__main__":

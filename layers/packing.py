@@ -117,7 +117,7 @@ def trim(packages: Path) -> None:
     for pattern in UNREAD:
         for path in packages.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for path in [*packages.rglob("tests")]:
+    for path in [*packages.rglob("tests/")]:
         shutil.rmtree(path)
     for path in packages.glob("aws_lambda_powertools/utilities/*/"):
         if path.name not in UTILITIES:

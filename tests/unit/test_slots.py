@@ -8,13 +8,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 
+from benchmarks.bursts import table
 from videoconductor import slots
 from videoconductor.errors import ManifestUnavailable
 from videoconductor.slots import LINGER, MISSED, ONE, SHARE, Limit, Line, micros
@@ -26,7 +25,6 @@ MODEL = "grok-imagine-video"
 FEW = settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-KEYS = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
 
 
 class Street:
@@ -60,18 +58,8 @@ class Street:
 
 
 @pytest.fixture
-def dynamodb(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
-        client = boto3.client("dynamodb", "us-east-1")
-        names = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
-        client.create_table(
-            TableName="table",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=names,
-            KeySchema=KEYS,
-        )
+def dynamodb():
+    with table() as client:
         yield client
 
 
