@@ -7,6 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
+import pytest
+
 from videoconductor import wiring
 from videoconductor.books import Books
 from videoconductor.clip import SETTLED
@@ -42,6 +44,7 @@ def at_rest(cloud, ids):
     raise AssertionError(collections.Counter(r.status for r in renders.values()))
 
 
+@pytest.mark.long
 def test_of_64_starts_at_once_a_cap_of_three_dollars_lets_out_ten(cloud, prompt):
     film = "capped"
     cap(cloud, film, "3.00")

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.e2e
 BY_STATE = {"getFilm", "abandon", "attach", "cancel", "redeliver", "remaster", "resume", "retry"}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)  # some dozen requests: seconds, or minutes on a busy machine
 def test_no_route_answers_what_the_document_does_not_say(cloud, tmp_path):
     tally = tmp_path / "tally"

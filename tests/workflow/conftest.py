@@ -6,6 +6,7 @@ import copy
 import importlib.util
 import io
 import json
+import os
 import random
 import re
 import sys
@@ -22,6 +23,7 @@ from typing import Any
 import boto3
 import pytest
 import yaml
+from botocore.session import Session
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.dynamodb import models as dynamodb_models
@@ -307,22 +309,44 @@ class Stage:
         return {"FunctionError": "Unhandled", "Payload": io.BytesIO(payload.encode())}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _clients_are_built_once() -> Iterator[None]:
-    """A client takes longer to build than a test to run, and has no state that a stage leaves."""
-    build, built = boto3.client, {}
+def built_once(build: Callable[..., Any]) -> Callable[..., Any]:
+    """What builds clients builds each but once: that takes longer than most tests, and a client has
+    no state that a stage leaves.
+    """
+    built: dict[Any, Any] = {}
 
     def client(*name_and_region: str, config: Any = None, **given: Any) -> Any:
         if given:
             return build(*name_and_region, config=config, **given)
         options = config and repr(sorted(config._user_provided_options.items(), key=str))
-        key = (*name_and_region, options)
+        surroundings = tuple(sorted(pair for pair in os.environ.items() if pair[0][:4] == "AWS_"))
+        key = (*name_and_region, options, surroundings)
         if key not in built:
             built[key] = build(*name_and_region, config=config)
         return built[key]
 
+    return client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clients_are_built_once() -> Iterator[None]:
+    kept = Session()
+    kept.create_client = built_once(kept.create_client)  # type: ignore[method-assign]
+
+    def session() -> Session:
+        return kept
+
+    session.cache_clear = lambda: None  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boto3, "client", client)
+        patch.setattr(boto3, "client", built_once(boto3.client))
+        patch.setattr(wiring, "_session", session)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _machines_are_parsed_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ASLParser, "state_machine", parsed_once)
         yield
 
 
@@ -495,7 +519,6 @@ def _replace_edges_of_moto(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Non
             return real(self, request)
 
     monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time)
-    monkeypatch.setattr(ASLParser, "state_machine", parsed_once)
 
 
 @pytest.fixture

@@ -261,6 +261,7 @@ KILLS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("edge", "call", "when", "end", "made"), KILLS)
 def test_killed_at_any_step_a_still_is_never_paid_for_twice(
     stage, posts, monkeypatch, edge, call, when, end, made
@@ -323,6 +324,7 @@ ENDINGS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("when", ENDINGS)
 def test_whatever_a_dead_first_frame_is_called_it_runs_again_and_posts_once(stage, when):
     for number, error in enumerate(sorted(workflow.CRASHES), start=1):

@@ -23,6 +23,7 @@ from videoconductor.errors import (
 START_ERRORS = sorted(workflow.CRASHES)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("error", START_ERRORS)
 def test_killed_before_the_permit_was_taken_start_runs_again_and_posts_once(stage, error):
     stage.break_state("Start", error, "before")

@@ -315,6 +315,7 @@ def test_two_events_at_once_start_one_execution(stage):
     assert len(stage.jobs()) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("edge", "call"),
     [
