@@ -484,7 +484,7 @@ def test_a_session_of_a_role_is_the_same_caller_from_one_process_to_the_next(sta
 def test_a_repetition_is_answered_as_before_though_prices_have_changed(stage, monkeypatch):
     first = stage.submit(key="k", maxCostUsd=0.1)
 
-    def dearer(*_):
+    def dearer(*_, **__):
         raise InvalidRequest.of("maxCostUsd", 0.1, "is less than the estimate")
 
     monkeypatch.setattr(planning, "plan", dearer)
