@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.rows import Row
+from benchmarks.rows import Row, verdict
 
 ROUNDS = 20
 GOAL = 3
@@ -49,5 +49,4 @@ def rows() -> list[Row]:
 
 
 if __name__ == "__main__":
-    for row in rows():
-        print(f"{row.name}: {row.ours:.0f} {row.unit}, python -c pass {row.naive:.0f}, {row.goal}")
+    sys.exit(verdict(rows()))

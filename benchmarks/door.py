@@ -28,7 +28,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from benchmarks.imports import NAIVE, ROOT, SETTINGS, TRACER
-from benchmarks.rows import Row
+from benchmarks.rows import Row, verdict
 
 BATCH = 50
 BATCHES = 12
@@ -148,8 +148,11 @@ def stub() -> Iterator[str]:
     """The address of what answers in place of AWS."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Stub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def measured() -> dict[str, tuple[float, float]]:
@@ -207,5 +210,4 @@ if __name__ == "__main__":
     if sys.argv[1:]:
         serve(sys.argv[1])
     else:
-        for row in rows():
-            print(f"{row.name}: {row.ours:.2f} {row.unit}, naive {row.naive:.2f}, {row.goal}")
+        sys.exit(verdict(rows()))

@@ -251,14 +251,17 @@ def steady(load: Load, first: int, minutes: float, gap: float) -> dict[str, Any]
     cpu, began = cpu_seconds(load.stack), time.monotonic()
     end, next_kill, number = began + 60 * minutes, began + 10, first
     with ThreadPoolExecutor(AT_A_TIME) as pool:
+        asking = []
         while time.monotonic() < end:
-            pool.submit(load.ask, number)
+            asking.append(pool.submit(load.ask, number))
             number += 1
             if time.monotonic() >= next_kill:
                 load.kill_one(chance)
                 next_kill += 10
             time.sleep(gap)
-    load.rest(REST_SECONDS)
+    for each in asking:
+        each.result()  # what went wrong with the asking itself ends the run
+    moving = load.rest(REST_SECONDS)
     meter.is_over.set()
     asked = number - first
     return {
@@ -267,6 +270,7 @@ def steady(load: Load, first: int, minutes: float, gap: float) -> dict[str, Any]
         "CPU seconds a render": round((cpu_seconds(load.stack) - cpu) / asked, 1),
         "peak MiB": round(meter.peak_bytes / 2**20),
         "kills": load.kills,
+        "not at rest in time": moving,
     }
 
 
@@ -327,14 +331,16 @@ def measured(stack: LocalStack, chosen: argparse.Namespace) -> int:
     stack.options = options(chosen.fault_rate)
     load.endpoints = stack.up()
     before = faults(load.endpoints)
+    earlier = set(load.prompts.values())
     run = steady(load, asked, chosen.minutes, chosen.gap)
-    mine = {load.prompts[prompt] for prompt in list(load.prompts)[asked:]}
+    mine = set(load.prompts.values()) - earlier
     left = [render for render in load.renders().values() if render.render_id in mine]
     wrong = wrongs(load)
     run["figures"] = {
         **{name: run[name] for name in ("renders", "under way at once", "kills")},
         "answers of xAI that went wrong": faults(load.endpoints) - before,
         **dict(Counter(render.status for render in left).most_common()),
+        "not at rest in time": run["not at rest in time"],
         "requests refused by the API for good": sum(load.refused.values()),
         **{name: len(found) for name, found in wrong.items()},
         "CPU seconds a render": run["CPU seconds a render"],

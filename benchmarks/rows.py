@@ -42,14 +42,19 @@ def verdict(rows: Iterable[Row]) -> int:
 
 
 class Measured(NamedTuple):
-    """The rows of a module, and the seconds that they took."""
+    """The rows of a module, a table of its own if it has one, and the seconds that they took."""
 
     rows: list[Row]
+    details: str
     seconds: float
 
 
 def rows_of(name: str) -> Measured:
-    """What a module of this package measures."""
+    """What a module of this package measures: `rows()`, or `rows_and_details()`."""
     began = time.monotonic()
-    rows: list[Row] = importlib.import_module(f"benchmarks.{name}").rows()
-    return Measured(rows, time.monotonic() - began)
+    module = importlib.import_module(f"benchmarks.{name}")
+    if hasattr(module, "rows_and_details"):
+        rows, details = module.rows_and_details()
+    else:
+        rows, details = module.rows(), ""
+    return Measured(rows, details, time.monotonic() - began)

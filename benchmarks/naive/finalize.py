@@ -1,5 +1,6 @@
 """State Finalize as it is often written: all of it imported and built at the top."""
 
+import json
 import os
 
 import boto3
@@ -23,4 +24,19 @@ def handler(event, context):
     render = Render.model_validate(event)
     content = http.get(render.clip.url).content
     library.put_object(Bucket=os.environ["BUCKET_NAME"], Key=render.renderId, Body=content)
+    done = {"renderId": render.renderId, "status": "finalized"}
+    dynamodb.put_item(
+        TableName=os.environ["TABLE_NAME"],
+        Item={"pk": {"S": f"RENDER#{render.renderId}"}, "sk": {"S": "ENTRY"}},
+    )
+    events.put_events(
+        Entries=[
+            {
+                "EventBusName": os.environ["EVENT_BUS_NAME"],
+                "Source": "naive",
+                "DetailType": "Finalized",
+                "Detail": json.dumps(done),
+            }
+        ]
+    )
     return render.model_copy(update={"status": "finalized"}).model_dump(mode="json")

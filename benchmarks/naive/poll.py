@@ -12,7 +12,6 @@ logger = Logger(service="naive")
 metrics = Metrics(namespace="Naive", service="naive")
 tracer = Tracer(service="naive")
 dynamodb = boto3.client("dynamodb")
-library = boto3.client("s3")
 secrets = parameters.SecretsProvider(boto3_client=boto3.client("secretsmanager"))
 http = httpx.Client()
 
@@ -25,4 +24,11 @@ def handler(event, context):
     key = secrets.get(os.environ["XAI_API_KEY_SECRET"])
     url = f"https://api.x.ai/v1/videos/{render.clip.requestId}"
     reply = http.get(url, headers={"Authorization": f"Bearer {key}"}).json()
+    dynamodb.update_item(
+        TableName=os.environ["TABLE_NAME"],
+        Key={"pk": {"S": f"RENDER#{render.renderId}"}, "sk": {"S": "RENDER"}},
+        UpdateExpression="SET #status = :status",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={":status": {"S": reply["status"]}},
+    )
     return render.model_copy(update={"status": reply["status"]}).model_dump(mode="json")

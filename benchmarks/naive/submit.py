@@ -1,39 +1,43 @@
-"""The door as it is often written: all of it at the top, and three calls a request."""
+"""The door as it is often written: all of it at the top, and three calls a request.
+
+A key that came before is looked up, then there is a record, then an execution.
+"""
 
 import json
 import os
 import uuid
 
 import boto3
-import httpx
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig
-from aws_lambda_powertools.utilities.idempotency.persistence.dynamodb import (
-    DynamoDBPersistenceLayer,
-)
 from naive_models import Clip, ClipRequest, Render
 
 logger = Logger(service="naive")
 metrics = Metrics(namespace="Naive", service="naive")
 tracer = Tracer(service="naive")
 app = APIGatewayHttpResolver(enable_validation=True)
-http = httpx.Client()
 dynamodb = boto3.client("dynamodb")
 machine = boto3.client("stepfunctions")
-library = boto3.client("s3")
-kept = DynamoDBPersistenceLayer(table_name=os.environ["TABLE_NAME"], boto3_client=dynamodb)
-once = IdempotencyConfig(event_key_jmespath='headers."idempotency-key"')
 
 
 @app.post("/v1/videos")
 def submit(request: ClipRequest) -> Response[str]:
-    render = Render(renderId=uuid.uuid4().hex, status="planned", clip=Clip(request=request))
-    key = {"pk": {"S": f"RENDER#{render.renderId}"}, "sk": {"S": "RENDER"}}
-    dynamodb.get_item(TableName=os.environ["TABLE_NAME"], Key=key, ConsistentRead=True)
+    asked = app.current_event.headers.get("idempotency-key", uuid.uuid4().hex)
+    render_id = uuid.uuid5(uuid.NAMESPACE_URL, asked).hex
+    key = {"pk": {"S": f"RENDER#{render_id}"}, "sk": {"S": "RENDER"}}
+    table = os.environ["TABLE_NAME"]
+    found = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+    if found:
+        body = json.dumps({"renderId": render_id, "status": found["status"]["S"]})
+        return Response(202, "application/json", body)
+    render = Render(renderId=render_id, status="planned", clip=Clip(request=request))
     dynamodb.put_item(
-        TableName=os.environ["TABLE_NAME"],
-        Item={**key, "document": {"S": render.model_dump_json()}},
+        TableName=table,
+        Item={
+            **key,
+            "status": {"S": render.status},
+            "document": {"S": render.model_dump_json()},
+        },
         ConditionExpression="attribute_not_exists(pk)",
     )
     machine.start_execution(
