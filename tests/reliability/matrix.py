@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -114,13 +115,16 @@ def wait(stage: Stage, case: Case, ids: list[str]) -> None:
     time.sleep(NOT_YET)
     is_event = case.point.function in BY_EVENT
     if is_event and case.fault != "none":
-        stage.until(lambda: stage.fired(case.token) > 0, PATIENCE / 3)
+        with suppress(AssertionError):  # what never struck the judge sees, and has tried again
+            stage.until(lambda: stage.fired(case.token) > 0, PATIENCE / 3)
         time.sleep(NOT_YET)  # the emulator takes note of a death
         stage.deliver_again(case)
     if not ids:
         stage.until(lambda: bool(stage.renders_of(case.token)))
         ids = stage.renders_of(case.token)
-    stage.until(lambda: not stage.running().intersection(ids))
+    # Where a service stays away, a state is retried for two minutes.
+    patience = PATIENCE if case.times else 2 * PATIENCE
+    stage.until(lambda: not stage.running().intersection(ids), patience)
     time.sleep(NOT_YET)
     stage.until(lambda: not stage.running(fresh=True).intersection(ids))
 
