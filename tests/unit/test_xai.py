@@ -209,7 +209,13 @@ def test_an_empty_account_is_told_from_a_rate_limit_by_its_words(serve, start, s
 
 @pytest.mark.parametrize(
     "words",
-    [RATE, "Too many requests. Buy credits to raise your rate limit.", "slow down", ""],
+    [
+        RATE,
+        "Too many requests. Buy credits to raise your rate limit.",
+        "Rate limit of 60 requests per minute: https://console.x.ai/team/1/billing raises it.",
+        "slow down",
+        "",
+    ],
 )
 def test_a_rate_limit_may_be_tried_again(serve, start, words):
     server = serve(reply(429, {"code": "resource-exhausted", "error": words}))

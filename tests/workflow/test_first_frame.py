@@ -445,6 +445,20 @@ def test_a_rate_limit_postpones_the_still(stage):
     assert (len(stills(stage)), len(videos(stage))) == (1, 1)
 
 
+def test_a_rate_limit_is_waited_for_though_the_table_does_not_answer(stage, monkeypatch):
+    def down(*_):
+        raise ManifestUnavailable("DynamoDB DeleteItem: ThrottlingException")
+
+    monkeypatch.setattr(wiring.manifest(), "leave_still", down)
+    render = order(stage, "a lamp [[sim:start429]]")
+
+    execution = stage.run(render)
+
+    assert execution.status == "SUCCEEDED"
+    assert execution.path[:7] == [*FRAMED, "AwaitTurn", *FRAMED]
+    assert stage.pauses == []
+
+
 def test_a_still_that_is_limited_for_ever_is_given_up_with_nothing_spent(stage, monkeypatch):
     monkeypatch.setattr(permits, "MAX_POSTPONEMENTS", 4)
     render = order(stage, "a lamp [[sim:start429=0]]")

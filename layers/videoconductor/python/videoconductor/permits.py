@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -147,7 +148,9 @@ def _leave(manifest: Manifest, record: Render, purpose: Purpose) -> None:
     if purpose == "still_attempts":
         shape = identity.still_fingerprint(record.plan)
         film = record.pipeline_request_id
-        manifest.leave_still(film, record.clip_id, shape, record.render_id)
+        # It runs out by itself: what it was left for, an answer's own wait say, is not to be lost.
+        with suppress(ManifestUnavailable):
+            manifest.leave_still(film, record.clip_id, shape, record.render_id)
 
 
 def with_attempt(record: Render, purpose: Purpose, number: int, **changes: Any) -> dict[str, Any]:

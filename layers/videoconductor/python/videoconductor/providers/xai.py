@@ -64,10 +64,10 @@ POLL_SECONDS = 15
 # A rate limit and an empty account share a status; only the words tell them apart.
 _NO_CREDIT = re.compile(
     r"spending[ -]limit|(used all|out of|run out of|no|not enough|insufficient|any) "
-    r"(available |remaining )?(credits?|funds|balance)|credit balance|billing",
+    r"(available |remaining )?(credits?|funds|balance)|credit balance",
     re.IGNORECASE,
 )
-_MAYBE_CREDIT = re.compile(r"\bcredits?\b", re.IGNORECASE)
+_MAYBE_CREDIT = re.compile(r"\bcredits?\b|billing", re.IGNORECASE)
 _RATE = re.compile(r"too many requests|rate limit|requests per", re.IGNORECASE)
 _MODERATED = re.compile(r"moderat|content[ _-]policy|safety", re.IGNORECASE)
 _BAD_KEY = re.compile(r"api[ _-]?key", re.IGNORECASE)
