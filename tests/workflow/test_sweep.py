@@ -141,6 +141,28 @@ def test_a_clip_that_lost_its_execution_is_left_to_its_film_while_that_runs(film
     assert tally == sweeping._Tally()
 
 
+def test_a_paid_clip_that_its_running_film_has_given_up_is_helped_after_half_an_hour(films):
+    run, _ = films.accept(script("one"))
+    films.end(run)
+    [render] = films.renders("film")["01"]
+    record = films.record(render)
+    moved = record.timeline[-1].model_copy(update={"status": "rendering", "at": films.now()})
+    lost = record.model_copy(
+        update={"status": "rendering", "announced": None, "executions": 5, "timeline": (moved,)}
+    )
+    unsent = lost.model_copy(update={"status": "planned"})
+
+    def is_adrift(one):
+        films_running = frozenset({run.run_id})
+        return wiring.sweeper().is_adrift(one, films_running, sweeping.SweepOrder())
+
+    films.elapsed += 29 * 60
+    assert not is_adrift(lost)
+    films.elapsed += 2 * 60
+    assert is_adrift(lost)
+    assert not is_adrift(unsent)
+
+
 def test_a_clip_of_a_cancelled_run_that_lost_its_execution_is_not_sent(films, sweep, monkeypatch):
     run, _ = films.accept(script("one"))
     films.end(run)

@@ -41,6 +41,8 @@ MAX_RECENT = 500
 RECENT = timedelta(days=1)
 # Something that dies each time is not brought back for ever: a person looks.
 MAX_EXECUTIONS = 100
+# A clip of a film that is paid for and has no execution: longer than any of a run's own tries.
+GIVEN_UP = timedelta(minutes=30)
 
 _log = Logger(service="videoconductor", child=True)
 
@@ -189,14 +191,15 @@ class Sweeper:
     def is_adrift(self, record: Render, films: frozenset[str], order: SweepOrder) -> bool:
         """Whether a render is open and nobody works on it, or is going to.
 
-        `films` are the runs whose executions are under way: those mend their own clips.
+        `films` are the runs whose executions are under way: those mend their own clips, but for
+        what they have given up.
         """
         last = doctoring.last_moved(record)
         if not record.is_open or self._is_young(last, order) or self.machine.is_running(record):
             return False
         if record.status in SETTLED:
             return True
-        if _run_of(record) in films:
+        if _run_of(record) in films and not self._is_forgotten(record):
             return False
         # Its run is cancelled, and cancels it when it is summed up.
         return doctoring.was_sent(record) or not self._is_called_off(record)
@@ -210,6 +213,10 @@ class Sweeper:
         if record.executions >= MAX_EXECUTIONS or not may_resume:
             return "left"
         return "resumed" if self._resumed(record) else None
+
+    def _is_forgotten(self, record: Render) -> bool:
+        """Whether a run may have given a clip up that is paid for: it does not come back to it."""
+        return doctoring.was_sent(record) and self.clock() - doctoring.last_moved(record) > GIVEN_UP
 
     def _is_called_off(self, record: Render) -> bool:
         """Whether somebody cancelled the run that took a render up, which goes on to its end."""
