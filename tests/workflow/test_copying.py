@@ -30,7 +30,7 @@ def test_a_body_that_is_not_whole_commits_nothing_and_the_copy_is_retried(stage,
 
     record = stage.record(render)
     assert (execution.error, record.status) == ("CopyInterrupted", "failed")
-    assert stage.calls.count("finalize") == 5
+    assert stage.calls.count("finalize") == 9
     assert record.delivery.url.startswith(stage.simulator.origin)
     assert record.job is not None
     assert stage.objects() == []
@@ -106,6 +106,7 @@ def test_urls_that_are_always_expired_end_in_failed_with_everything_kept(stage):
     assert record.job is not None
     assert record.delivery is not None
     assert execution.path.count("Finalize") == 4
+    assert stage.waits[-3:] == [1, 10, 60]
 
 
 FINALIZE_CALLS = [
@@ -169,7 +170,7 @@ def test_a_copy_repeated_after_success_writes_nothing_more(stage):
     assert wiring.manifest().entries("f") == entries
 
 
-@pytest.mark.parametrize(("state", "tries"), [("FirstFrame", 9), ("Start", 9), ("Finalize", 7)])
+@pytest.mark.parametrize(("state", "tries"), [("FirstFrame", 9), ("Start", 9), ("Finalize", 9)])
 def test_a_state_that_is_turned_away_for_long_waits_on_and_ends_nothing(stage, state, tries):
     for _ in range(2 * tries):
         stage.break_state(state, failing.TURNED_AWAY)
@@ -181,18 +182,27 @@ def test_a_state_that_is_turned_away_for_long_waits_on_and_ends_nothing(stage, s
     assert [attempt.outcome for attempt in stage.record(render).attempts] == ["accepted"]
 
 
-@pytest.mark.parametrize("error", ["LibraryUnavailable", "ManifestUnavailable"])
-def test_a_paid_clip_outlasts_two_minutes_without_s3_or_the_table(stage, error):
-    for _ in range(6):
+@pytest.mark.parametrize("error", ["CopyInterrupted", "LibraryUnavailable", "ManifestUnavailable"])
+def test_a_paid_clip_outlasts_eight_tries_without_its_file_s3_or_the_table(stage, error):
+    for _ in range(8):
         stage.break_state("Finalize", error)
     render = stage.submit()
     assert stage.run(render).status == "SUCCEEDED"
     assert stage.record(render).status == "finalized"
-    assert len(stage.pauses) == 6
+    assert len(stage.pauses) == 8
+
+
+@pytest.mark.parametrize("error", sorted(failing.PASSING))
+def test_an_unsent_render_outlasts_minutes_without_the_table_or_the_bucket(stage, error):
+    for _ in range(5 * failing.MAX_CRASHES):
+        stage.break_state("Start", error)
+    render = stage.submit()
+    assert stage.run(render).status == "SUCCEEDED"
+    assert [attempt.outcome for attempt in stage.record(render).attempts] == ["accepted"]
 
 
 def test_a_state_that_is_turned_away_for_ever_is_given_up(stage):
-    for _ in range(7 * (failing.MAX_CRASHES + 1)):
+    for _ in range(9 * (failing.MAX_CRASHES + 1)):
         stage.break_state("Finalize", failing.TURNED_AWAY)
     render = stage.submit()
     stage.run(render)

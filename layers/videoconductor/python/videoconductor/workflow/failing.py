@@ -36,6 +36,8 @@ CRASHES = frozenset(
         "States.Timeout",
     }
 )
+# What goes by, and lets no POST be sent while it is there.
+PASSING = frozenset({"ManifestUnavailable", "LibraryUnavailable"})
 MAX_CRASHES = 10
 # Lambda turned the invocation away, as often as the machine asked: no code ran.
 TURNED_AWAY = "Lambda.TooManyRequestsException"
@@ -97,7 +99,7 @@ def _sent_on(latest: Render, caught: Caught, pace: Pace, now: datetime) -> Rende
         return latest.having(now, crashes=latest.crashes + 1, wait_seconds=1) if is_still else None
     if latest.status == "rendering" and latest.deadline is not None and now < latest.deadline:
         return latest.having(now, wait_seconds=math.ceil(pace.poll_interval))
-    is_unsent = latest.status in {"planned", "framing"} and caught.Error in CRASHES
+    is_unsent = latest.status in {"planned", "framing"} and caught.Error in CRASHES | PASSING
     # It waits for room; what is paid for does not end for want of it.
     is_turned_away = latest.status != "rendering" and caught.Error == TURNED_AWAY
     if (is_unsent or is_turned_away) and latest.crashes < MAX_CRASHES:

@@ -40,6 +40,10 @@ MAX_RECORD_AGE = 5.0  # seconds, or an interval if that is less
 NOT_FINISHED = "not finished by the deadline"
 NOT_DELIVERED = "xAI made the clip, gave no url and had not delivered it by the deadline"
 
+# Seconds before a url that did not work is asked for anew: a file may come a little later than its
+# url.
+URL_WAITS = (1, 10, 60)
+
 _log = Logger(service="videoconductor", child=True)
 
 
@@ -332,7 +336,8 @@ def _rendered(
             delivery=_of(latest, attempt, delivery),
             progress=100,
             missing_since=None,
-            wait_seconds=1,
+            # For which Finalize's next url is waited, where this one turns out not to work.
+            wait_seconds=URL_WAITS[min(latest.copies, len(URL_WAITS) - 1)],
         )
 
     return unless_cancelled(manifest.update(record.render_id, while_same(record, rendered)))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
+from pydantic import ValidationError
 
 from videoconductor import permits, slots
 from videoconductor.clip import Frame, Render, RenderPlan, request_id
@@ -107,7 +108,7 @@ def start(
     put_on_record = accepted(attempt.number, job, pace, clock)
     try:
         return unless_cancelled(manifest.update(record.render_id, put_on_record))
-    except ManifestUnavailable:
+    except (ManifestUnavailable, ValidationError):  # the latter of a record of another release
         # The document carries the job to the next state, which puts it on record.
         _log.warning("job accepted but not on record yet")
         return put_on_record(record)
