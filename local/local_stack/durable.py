@@ -6,11 +6,13 @@ other state (functions, routes, secrets, executions) is saved on request, after 
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from local_stack.guard import App, Message, Receive, Send, answer
 
 SAVE_PATH = "/_local_stack/save"
+LONGEST_WAIT = 0.2  # seconds
 READS = frozenset(
     f"DynamoDB_20120810.{operation}"
     for operation in (
@@ -29,10 +31,15 @@ READS = frozenset(
 
 
 class GroupCommit:
-    """`await saved()` returns after a save that began later than the call."""
+    """`await saved()` returns after a save that began later than the call.
+
+    A save takes the longer the more there is. So that saves never take more than a third of the
+    time, the next one is waited for twice as long as the last one took, at most LONGEST_WAIT.
+    """
 
     def __init__(self, save: Callable[[], None]) -> None:
         self._save = save
+        self._wait = 0.0
         self._next: asyncio.Task[None] | None = None
 
     async def saved(self) -> None:
@@ -41,9 +48,11 @@ class GroupCommit:
         await asyncio.shield(self._next)
 
     async def _commit(self) -> None:
-        await asyncio.sleep(0)  # whoever asks by now shares this one
+        await asyncio.sleep(self._wait)  # whoever asks by now shares this one
         self._next = None
+        began = time.monotonic()
         self._save()  # on the loop, where ministack changes its tables: nothing moves meanwhile
+        self._wait = min(2 * (time.monotonic() - began), LONGEST_WAIT)
 
 
 def durable(app: App, save_tables: Callable[[], None], save_all: Callable[[], None]) -> App:

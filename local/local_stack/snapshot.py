@@ -8,8 +8,9 @@ last time is not encoded again: ministack puts a new one in its place and never 
 import json
 import os
 from collections.abc import Iterable
+from operator import is_
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ministack.core import persistence  # type: ignore[import-untyped]
 from ministack.core.responses import AccountRegionScopedDict  # type: ignore[import-untyped]
@@ -32,12 +33,26 @@ KEPT = {
 PLACE = "\x00rows of table {}\x00"  # in the encoded state, where a table's rows belong
 
 
+class Partition(NamedTuple):
+    """A partition as it was when it was encoded last."""
+
+    rows: dict[str, Any]
+    held: list[Any]
+    texts: list[str]
+    member: str  # of its table's object
+
+    def is_of(self, rows: dict[str, Any], held: list[Any]) -> bool:
+        """Whether it is these rows, and no other ones. They are held, so no id is of two."""
+        is_as_long = self.rows is rows and len(self.held) == len(held)
+        return is_as_long and all(map(is_, self.held, held))
+
+
 class Rows:
-    """Rows as JSON, remembered by which row it is."""
+    """Rows as JSON; a partition in which none was replaced is not put together again."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Any, str]] = {}
-        self._seen: dict[int, tuple[Any, str]] = {}
+        self._known: dict[int, Partition] = {}
+        self._seen: dict[int, Partition] = {}
 
     def encoded(self, tables: list[dict[str, Any]]) -> list[str]:
         """The `items` of each table; what no table holds any more is forgotten."""
@@ -47,17 +62,18 @@ class Rows:
         return texts
 
     def _table(self, items: dict[str, Any]) -> str:
-        return _object((pk, self._partition(rows)) for pk, rows in items.items())
+        return _object(self._partition(pk, rows) for pk, rows in items.items())
 
-    def _partition(self, rows: dict[str, Any]) -> str:
-        return _object((sk, self._row(row)) for sk, row in rows.items())
-
-    def _row(self, row: Any) -> str:
-        found = self._known.get(id(row))
-        if found is None or found[0] is not row:
-            found = (row, json.dumps(row, default=persistence._json_default))
-        self._seen[id(row)] = found  # with the row itself, so that its id is nobody else's
-        return found[1]
+    def _partition(self, pk: str, rows: dict[str, Any]) -> str:
+        found, held = self._known.get(id(rows)), list(rows.values())
+        if found is None or not found.is_of(rows, held):
+            pairs = zip(found.held, found.texts, strict=True) if found is not None else ()
+            known = {id(row): text for row, text in pairs}
+            texts = [known.get(id(row)) or _encoded(row) for row in held]
+            member = _member(pk, _object(map(_member, rows, texts)))
+            found = Partition(rows, held, texts, member)
+        self._seen[id(rows)] = found
+        return found.member
 
 
 def save_tables(rows: Rows) -> None:
@@ -93,5 +109,13 @@ def encoded(rows: Rows) -> str:
     return "".join([*pieces, rest])
 
 
-def _object(members: Iterable[tuple[str, str]]) -> str:
-    return "{" + ", ".join(f"{json.dumps(key)}: {text}" for key, text in members) + "}"
+def _encoded(row: Any) -> str:
+    return json.dumps(row, default=persistence._json_default)
+
+
+def _member(key: str, text: str) -> str:
+    return f"{json.dumps(key)}: {text}"
+
+
+def _object(members: Iterable[str]) -> str:
+    return "{" + ", ".join(members) + "}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -54,6 +55,22 @@ def test_writes_at_the_same_time_share_a_save():
     app = durable(ministack, lambda: saves.append(1), lambda: None)
     requests(app, *[PUT] * 20)
     assert len(saves) < 5
+
+
+def test_who_comes_soon_after_a_save_that_took_long_shares_the_next():
+    saves = []
+    tables = GroupCommit(lambda: saves.append(time.sleep(0.05)))
+
+    async def run():
+        await tables.saved()
+        asked = []
+        for _ in range(5):
+            asked.append(asyncio.create_task(tables.saved()))
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*asked)
+
+    asyncio.run(run())
+    assert len(saves) == 2
 
 
 @pytest.mark.parametrize("target", [b"DynamoDB_20120810.GetItem", b"DynamoDB_20120810.Query", b""])
