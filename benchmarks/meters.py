@@ -28,13 +28,10 @@ def resident(pid: int) -> int:
     return 0
 
 
-def cpu_seconds(stack: LocalStack, *, functions_only: bool = False) -> float:
-    """CPU of the stack's processes so far, and of those that they have buried.
-
-    Or of those of functions that there are now: which one has buried, and whose, nobody knows.
-    """
+def cpu_seconds(stack: LocalStack) -> float:
+    """CPU of the stack's processes so far, and of those that they have buried."""
     found, total = stack.status(), 0
-    keepers = set() if functions_only else {*found.emulators, *found.simulators}
+    keepers = {*found.emulators, *found.simulators}
     for pid in {*keepers, *found.functions}:
         with suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -122,8 +122,8 @@ def wait(stage: Stage, case: Case, ids: list[str]) -> None:
     if not ids:
         stage.until(lambda: bool(stage.renders_of(case.token)))
         ids = stage.renders_of(case.token)
-    # Where a service stays away, a state is retried for two minutes.
-    patience = PATIENCE if case.times else 2 * PATIENCE
+    # Where a service stays away, a state is retried for minutes.
+    patience = PATIENCE if case.times else 4 * PATIENCE
     stage.until(lambda: not stage.running().intersection(ids), patience)
     time.sleep(NOT_YET)
     stage.until(lambda: not stage.running(fresh=True).intersection(ids))
