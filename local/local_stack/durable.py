@@ -33,14 +33,19 @@ READS = frozenset(
 class GroupCommit:
     """`await saved()` returns after a save that began later than the call.
 
-    A save takes the longer the more there is. So that saves never take more than a third of the
-    time, the next one is waited for twice as long as the last one took, at most LONGEST_WAIT.
+    A save takes the longer the more there is. So that saves take a third of the time, the
+    next one is waited for twice as long as the last one took, but no longer than LONGEST_WAIT.
     """
 
     def __init__(self, save: Callable[[], None]) -> None:
         self._save = save
         self._wait = 0.0
         self._next: asyncio.Task[None] | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there are writes that are not on disk."""
+        return self._next is not None
 
     async def saved(self) -> None:
         if self._next is None:
@@ -83,7 +88,8 @@ def after(tables: GroupCommit, send: Send) -> Send:
     """A send that holds the answer back until the tables are saved."""
 
     async def held(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == 200:
+        # A refusal too may tell of what is not on disk yet.
+        if message["type"] == "http.response.start" and (message["status"] == 200 or tables.is_due):
             await tables.saved()
         await send(message)
 

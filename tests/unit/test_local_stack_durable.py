@@ -122,28 +122,35 @@ def test_our_snapshot_is_what_ministack_itself_would_write():
 
     from local_stack import snapshot
 
-    attribute = {"AttributeName": "pk", "AttributeType": "S"}
+    names = ("pk", "sk")
     table = {
         "TableName": "clips",
-        "AttributeDefinitions": [attribute],
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in names],
+        "KeySchema": [
+            {"AttributeName": name, "KeyType": kind}
+            for name, kind in zip(names, ("HASH", "RANGE"), strict=True)
+        ],
         "BillingMode": "PAY_PER_REQUEST",
     }
-    item = {"pk": {"S": "a"}, "raw": {"B": "aGk="}, "m": {"M": {"n": {"N": "1"}}}}
+    key = {"pk": {"S": "a"}, "sk": {"S": "1"}}
+    other = {"pk": {"S": "a"}, "sk": {"S": "2"}}
+    item = {**key, "raw": {"B": "aGk="}, "m": {"M": {"n": {"N": "1"}}}}
     change = {
         "TableName": "clips",
-        "Key": {"pk": {"S": "a"}},
+        "Key": key,
         "UpdateExpression": "SET m.n = m.n + :one",
         "ExpressionAttributeValues": {":one": {"N": "1"}},
     }
-    both = [{"Update": change}, {"Put": {"TableName": "clips", "Item": {"pk": {"S": "b"}}}}]
+    both = [{"Update": change}, {"Put": {"TableName": "clips", "Item": {**key, "pk": {"S": "b"}}}}]
     rows = snapshot.Rows()
     for operation, body in (
         ("CreateTable", table),
         ("PutItem", {"TableName": "clips", "Item": item}),
+        ("PutItem", {"TableName": "clips", "Item": other}),
         ("UpdateItem", change),
         ("TransactWriteItems", {"TransactItems": both}),
-        ("DeleteItem", {"TableName": "clips", "Key": {"pk": {"S": "a"}}}),
+        ("PutItem", {"TableName": "clips", "Item": {**other, "n": {"N": "2"}}}),
+        ("DeleteItem", {"TableName": "clips", "Key": key}),
         ("PutItem", {"TableName": "clips", "Item": item}),
     ):
         headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
