@@ -13,6 +13,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import ValidationError
+
 from videoconductor import budgets, identity, pacing
 from videoconductor.clip import SETTLED, Attempt, Failure, Render, Status
 from videoconductor.errors import (
@@ -254,7 +256,7 @@ class NotOnRecord(Exception):
 def _on_record(manifest: Manifest, record: Render, change: Change) -> Render:
     try:
         return manifest.update(record.render_id, change)
-    except ManifestUnavailable as problem:
+    except (ManifestUnavailable, ValidationError) as problem:  # or a record of another release
         carrying = change(record)
         wait = max(carrying.wait_seconds, 1)
         raise NotOnRecord(carrying.model_copy(update={"wait_seconds": wait})) from problem

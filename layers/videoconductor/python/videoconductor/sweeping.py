@@ -41,7 +41,8 @@ MAX_RECENT = 500
 RECENT = timedelta(days=1)
 # Something that dies each time is not brought back for ever: a person looks.
 MAX_EXECUTIONS = 100
-# A clip of a film that is paid for and has no execution: longer than any of a run's own tries.
+# Since it last changed its status: a clip of a film that is paid for and has no execution is left
+# to its run for so long.
 GIVEN_UP = timedelta(minutes=30)
 
 _log = Logger(service="videoconductor", child=True)

@@ -61,6 +61,8 @@ def finalize(
     record = current(manifest, render, pace, clock)
     if record.status == "finalized":
         return _concluded(record, manifest, library, events, watch, clock)
+    if record.status == "rendering":  # an earlier run of this state put it there, and died then
+        raise UrlExpired("a fresh url was to be asked for")
     if record.status != "rendered" or record.delivery is None:
         raise RecordChanged(f"nothing to copy: the render is {resumed(record).status}")
     record, clip = _copied(record, manifest, library, downloads, clock)
