@@ -96,8 +96,7 @@ class Drill:
     def fault(self, *moments: str) -> str | None:
         """The fault that is planned for the call at hand at one of these moments, noted down."""
         plan = self.plan
-        planned = (plan.get("service"), plan.get("operation"), plan.get("number"))
-        if not plan or planned != self.at_hand or plan["moment"] not in moments:
+        if not plan or not self.is_planned() or plan["moment"] not in moments:
             return None
         if plan["times"] and self.fired() >= plan["times"]:
             return None
@@ -107,6 +106,19 @@ class Drill:
         self.note("fired", fault=plan["fault"], moment=plan["moment"])
         fault: str = plan["fault"]
         return fault
+
+    def is_planned(self) -> bool:
+        """Whether the call at hand is the one of the plan, or of its kind: a service that stays
+        away does so however often it is asked.
+        """
+        if self.at_hand is None:
+            return False
+        service, operation, number = self.at_hand
+        is_its_turn = number == self.plan["number"] or self.plan["times"] == 0
+        return (service, operation) == (
+            self.plan["service"],
+            self.plan["operation"],
+        ) and is_its_turn
 
     def fired(self) -> int:
         """How often this plan's fault has struck, whichever process it was."""
@@ -184,10 +196,11 @@ def watch_events(drill: Drill) -> None:
             if fault == "throttle":
                 raise type("Lambda.TooManyRequestsException", (Exception,), {})("by a drill")
             drill.strike(fault)
-            answer = handler(document, context)
-            drill.at_hand = ("handler", "", 1)
-            drill.strike(drill.fault("after"))
-            return answer
+            try:
+                return handler(document, context)
+            finally:  # one that ends in an error has ended too
+                drill.at_hand = ("handler", "", 1)
+                drill.strike(drill.fault("after"))
 
         handle(runtime, around, invocation, event, *rest)
 
