@@ -179,11 +179,12 @@ def test_a_file_without_a_length_is_refused(mp4s):
             facts(changed)
 
 
-def test_a_timescale_of_nought_is_no_length(mp4s):
+@pytest.mark.parametrize("timescale", [b"\0\0\0\0", b"\xff\xff\xff\xff"])
+def test_a_timescale_of_nought_or_beyond_all_measure_is_no_length(mp4s, timescale):
     whole = mp4s["moov_last"]
     at = whole.index(b"mvhd") + 4
     with pytest.raises(NotAClip, match="no length"):
-        facts(whole[: at + 12] + b"\0\0\0\0" + whole[at + 16 :])
+        facts(whole[: at + 12] + timescale + whole[at + 16 :])
 
 
 def test_a_video_track_without_samples_is_refused(mp4s):

@@ -114,11 +114,12 @@ class Mp4Inspector:
             raise NotAClip("the file has no video track")
         if not video.samples and not self._fragment_units.get(video.number):
             raise NotAClip("the file's video track is empty")
-        seconds = self._fragmented_seconds(movie, video) if movie.is_fragmented else movie.seconds
+        exact = self._fragmented_seconds(movie, video) if movie.is_fragmented else movie.seconds
+        seconds = round(exact, 3)
         if seconds <= 0:
             raise NotAClip("the file has no length")
         audio_codec = None if audio is None else audio.codec
-        return Mp4Facts(round(seconds, 3), video.width, video.height, video.codec, audio_codec)
+        return Mp4Facts(seconds, video.width, video.height, video.codec, audio_codec)
 
     def _fragmented_seconds(self, movie: _Movie, video: _Track) -> float:
         if not video.timescale:
