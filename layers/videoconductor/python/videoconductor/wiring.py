@@ -18,7 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from videoconductor import inputs
 from videoconductor.clip import MAX_USD, SETTLED, Callback, FilmClip, FilmRun, Render
-from videoconductor.errors import ProviderUnavailable, TokensUnavailable, WebhookKeyUnavailable
+from videoconductor.errors import (
+    ProviderUnavailable,
+    TokensUnavailable,
+    Unidentified,
+    WebhookKeyUnavailable,
+)
 
 # What a function builds it imports in the constructor below: each loads its own parts alone.
 if TYPE_CHECKING:
@@ -59,6 +64,9 @@ KEY_SECONDS = 60
 # And the service tokens. API Gateway remembers for 45 s what the authorizer said: a revocation
 # takes both together, a minute.
 TOKENS_SECONDS = 15
+# Before a token is refused, the secret is read once more if that was longer ago than this: the
+# token may have been made since. What callers make up costs one read a second, not one each.
+NEW_TOKEN_SECONDS = 1
 CLIPS_A_SECOND = 1000  # that a function looks up at least
 # What a manifest opens beside clips: an entry that was taken in can name any key.
 OPENED = ("generated/images/", "generated/thumbnails/")
@@ -221,9 +229,9 @@ def api_key(renew: bool = False) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     if renew:
-        _secret.cache_clear()
+        _read_secret.cache_clear()
     try:
-        return _secret(settings().api_key_secret, int(time.monotonic() / KEY_SECONDS)).strip()
+        return _secret(settings().api_key_secret, KEY_SECONDS).strip()
     except (BotoCoreError, ClientError):
         # Its words may quote the secret's name and the caller's role: neither helps a user.
         raise ProviderUnavailable("the provider's key could not be read") from None
@@ -234,21 +242,30 @@ def identify(authorization: str | None) -> tokens.Identity:
 
     Raises Unidentified, and TokensUnavailable when the secret cannot be read.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
     from videoconductor import tokens
 
-    period = int(time.monotonic() / TOKENS_SECONDS)
     try:
-        document = _secret(settings().service_tokens_secret, period)
+        return tokens.identify(authorization, _tokens(TOKENS_SECONDS), now())
+    except Unidentified:
+        return tokens.identify(authorization, _tokens(NEW_TOKEN_SECONDS), now())
+
+
+def _tokens(seconds: int) -> str:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return _secret(settings().service_tokens_secret, seconds)
     except (BotoCoreError, ClientError):
         raise TokensUnavailable("the secret of service tokens could not be read") from None
-    return tokens.identify(authorization, document, now())
 
 
-@lru_cache(maxsize=2)
-def _secret(name: str, _period: int) -> str:
-    """The current text of a secret, remembered within a period."""
+def _secret(name: str, seconds: int) -> str:
+    """The current text of a secret, read `seconds` ago at most."""
+    return _read_secret(name, seconds, int(time.monotonic() / seconds))
+
+
+@lru_cache(maxsize=4)
+def _read_secret(name: str, _seconds: int, _period: int) -> str:
     found = secrets().get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
     text: str = found["SecretString"] if "SecretString" in found else found["SecretBinary"].decode()
     return text
@@ -681,7 +698,7 @@ def forget() -> None:
         _session,
         _s3,
         s3_once,
-        _secret,
+        _read_secret,
         secrets,
         quality_modes,
         models,
