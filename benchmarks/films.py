@@ -44,13 +44,13 @@ class Measured(NamedTuple):
 
 
 def script(name: str, clips: int) -> dict[str, Any]:
-    """A film of so many short clips."""
+    """A film of so many short clips, of which the simulator has made none before."""
     return {
         "schemaVersion": "1.0",
         "requestId": name,
         "defaults": {"qualityMode": "draft", "aspectRatio": "16:9"},
         "clips": [
-            {"id": f"c{number:04}", "duration": 1, "prompt": f"A lighthouse from ship {number}."}
+            {"id": f"c{number:04}", "duration": 1, "prompt": f"{name}: a lighthouse from {number}."}
             for number in range(clips)
         ],
     }

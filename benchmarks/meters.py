@@ -13,6 +13,7 @@ from local_stack import LocalStack
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+LOOK_SECONDS = 5  # each look reads every process of the machine: that takes CPU from the stack
 
 
 def processes(stack: LocalStack) -> list[int]:
@@ -41,7 +42,7 @@ def cpu_seconds(stack: LocalStack) -> float:
 
 @dataclass
 class Peak:
-    """The most memory that all processes of a stack had at once, looked at each second."""
+    """The most memory that all processes of a stack had at once, looked at every five seconds."""
 
     stack: LocalStack
     peak_bytes: int = 0
@@ -49,7 +50,7 @@ class Peak:
     is_over: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        while not self.is_over.wait(1):
+        while not self.is_over.wait(LOOK_SECONDS):
             with suppress(Exception):  # a look that fails is made again
                 self.look()
 

@@ -1,7 +1,7 @@
 """Makes ministack's tables outlive a SIGKILL: a write is on disk before it is answered.
 
 By itself ministack saves its state on a clean stop only. Here every DynamoDB write waits for a
-snapshot of the tables; requests that come while one is being written share the next one. All
+save of the tables; requests that come while one is being made share the next one. All
 other state (functions, routes, secrets, executions) is saved on request, after a deploy.
 """
 

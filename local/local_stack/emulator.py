@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hypercorn.asyncio import serve
@@ -43,15 +44,18 @@ def emulator(folder: str, port: int) -> App:
     from ministack.core.persistence import save_all  # type: ignore[import-untyped]
     from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
-    from local_stack.snapshot import Rows, save_tables
+    from local_stack.tables import restore
+
+    tables = restore(Path(os.environ["STATE_DIR"]))
+    tables.follow()
 
     def save_everything() -> None:
+        tables.save()
         save_all(ministack._build_persistence_save_dict())
 
     execute = lambda_svc._execute_function_with_config_scope
     lambda_svc._execute_function_with_config_scope = in_turn(execute)
-    rows = Rows()
-    app = durable(ministack.app, lambda: save_tables(rows), save_everything)
+    app = durable(ministack.app, tables.save, save_everything)
     if ministack.AUTH:
         from ministack.core import iam_actions  # type: ignore[import-untyped]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 import time
 
 import pytest
@@ -115,51 +116,131 @@ def test_a_save_that_has_begun_is_not_enough_for_a_later_write():
     assert saves == [1, 1]
 
 
-def test_our_snapshot_is_what_ministack_itself_would_write():
-    """Says so when a new ministack keeps its tables in another way."""
-    from ministack.core import persistence
+NAMES = ("pk", "sk")
+CLIPS = {
+    "TableName": "clips",
+    "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in NAMES],
+    "KeySchema": [
+        {"AttributeName": name, "KeyType": kind}
+        for name, kind in zip(NAMES, ("HASH", "RANGE"), strict=True)
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+KEY = {"pk": {"S": "a"}, "sk": {"S": "1"}}
+OTHER = {"pk": {"S": "a"}, "sk": {"S": "2"}}
+ITEM = {**KEY, "raw": {"B": "aGk="}, "m": {"M": {"n": {"N": "1"}}}}
+CHANGE = {
+    "TableName": "clips",
+    "Key": KEY,
+    "UpdateExpression": "SET m.n = m.n + :one",
+    "ExpressionAttributeValues": {":one": {"N": "1"}},
+}
+TAKE = {"Delete": {"TableName": "clips", "Key": OTHER}}
+WRITES = [
+    ("CreateTable", CLIPS),
+    ("PutItem", {"TableName": "clips", "Item": ITEM}),
+    ("PutItem", {"TableName": "clips", "Item": OTHER}),
+    ("UpdateItem", CHANGE),
+    (
+        "TransactWriteItems",
+        {
+            "TransactItems": [
+                {"Update": CHANGE},
+                {"Put": {"TableName": "clips", "Item": {**KEY, "pk": {"S": "b\x00\u2028ё"}}}},
+            ]
+        },
+    ),
+    ("PutItem", {"TableName": "clips", "Item": {**OTHER, "n": {"N": "2"}}}),
+    ("TransactWriteItems", {"TransactItems": [TAKE]}),
+    ("DeleteItem", {"TableName": "clips", "Key": KEY}),
+    ("DeleteItem", {"TableName": "clips", "Key": KEY}),
+    ("PutItem", {"TableName": "clips", "Item": ITEM}),
+    ("BatchWriteItem", {"RequestItems": {"clips": [{"PutRequest": {"Item": OTHER}}]}}),
+    ("CreateTable", {**CLIPS, "TableName": "stills"}),
+    ("PutItem", {"TableName": "stills", "Item": ITEM}),
+    ("DeleteTable", {"TableName": "clips"}),
+    ("DeleteTable", {"TableName": "stills"}),
+]
+
+
+@pytest.fixture
+def dynamodb(monkeypatch):
+    """ministack's, without what follows it."""
     from ministack.services import dynamodb
 
-    from local_stack import snapshot
+    from local_stack import tables
 
-    names = ("pk", "sk")
-    table = {
-        "TableName": "clips",
-        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in names],
-        "KeySchema": [
-            {"AttributeName": name, "KeyType": kind}
-            for name, kind in zip(names, ("HASH", "RANGE"), strict=True)
-        ],
-        "BillingMode": "PAY_PER_REQUEST",
-    }
-    key = {"pk": {"S": "a"}, "sk": {"S": "1"}}
-    other = {"pk": {"S": "a"}, "sk": {"S": "2"}}
-    item = {**key, "raw": {"B": "aGk="}, "m": {"M": {"n": {"N": "1"}}}}
-    change = {
-        "TableName": "clips",
-        "Key": key,
-        "UpdateExpression": "SET m.n = m.n + :one",
-        "ExpressionAttributeValues": {":one": {"N": "1"}},
-    }
-    both = [{"Update": change}, {"Put": {"TableName": "clips", "Item": {**key, "pk": {"S": "b"}}}}]
-    rows = snapshot.Rows()
-    for operation, body in (
-        ("CreateTable", table),
-        ("PutItem", {"TableName": "clips", "Item": item}),
-        ("PutItem", {"TableName": "clips", "Item": other}),
-        ("UpdateItem", change),
-        ("TransactWriteItems", {"TransactItems": both}),
-        ("PutItem", {"TableName": "clips", "Item": {**other, "n": {"N": "2"}}}),
-        ("DeleteItem", {"TableName": "clips", "Key": key}),
-        ("PutItem", {"TableName": "clips", "Item": item}),
-    ):
-        headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
-        status, _, answer = asyncio.run(
-            dynamodb.handle_request("POST", "/", headers, json.dumps(body).encode(), {})
-        )
-        assert status == 200, answer
-        theirs = json.dumps(dynamodb.get_state(), default=persistence._json_default)
-        ours = json.loads(snapshot.encoded(rows))["payload"]
-        assert ours == json.loads(theirs), operation
-    assert "aGk=" in theirs
-    assert snapshot.encoded(rows) == snapshot.encoded(snapshot.Rows())
+    for name in tables.CHANGES:
+        monkeypatch.setattr(dynamodb, name, getattr(dynamodb, name))
+    return dynamodb
+
+
+def written(dynamodb, operation, body):
+    headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
+    asked = dynamodb.handle_request("POST", "/", headers, json.dumps(body).encode(), {})
+    status, _, answer = asyncio.run(asked)
+    assert status == 200, answer
+
+
+def as_ministack_would(dynamodb):
+    from ministack.core import persistence
+
+    return json.loads(json.dumps(dynamodb.get_state(), default=persistence._json_default))
+
+
+@pytest.mark.parametrize("every", [1, 4, len(WRITES) - 2])
+def test_what_is_kept_is_what_ministack_itself_would_write(every, dynamodb, tmp_path):
+    """Says so when a new ministack keeps its tables in another way."""
+    from local_stack.tables import restore
+
+    tables = restore(tmp_path)
+    tables.follow()
+    assert not (tmp_path / "dynamodb.json").exists()
+    for number, (operation, body) in enumerate(WRITES, start=1):
+        written(dynamodb, operation, body)
+        if number % every:
+            continue
+        tables.save()
+        restore(tmp_path)
+        kept = json.loads((tmp_path / "dynamodb.json").read_text())
+        assert kept["payload"] == as_ministack_would(dynamodb), operation
+
+
+def test_a_save_writes_the_rows_that_were_written(dynamodb, tmp_path):
+    from local_stack.tables import restore
+
+    tables = restore(tmp_path)
+    tables.follow()
+    written(dynamodb, "CreateTable", CLIPS)
+    try:
+        for number in range(50):
+            item = {**KEY, "sk": {"S": f"{number:02}"}}
+            written(dynamodb, "PutItem", {"TableName": "clips", "Item": item})
+        tables.save()
+        before = tables._file.total_changes
+        written(dynamodb, "PutItem", {"TableName": "clips", "Item": ITEM})
+        tables.save()
+        # The row, and what there is beside rows taken away and put back.
+        assert tables._file.total_changes - before == 3
+    finally:
+        written(dynamodb, "DeleteTable", {"TableName": "clips"})
+
+
+def test_what_could_not_be_written_is_written_by_the_next_save(dynamodb, tmp_path, monkeypatch):
+    from local_stack import tables as module
+
+    tables = module.restore(tmp_path)
+    tables.follow()
+    written(dynamodb, "CreateTable", CLIPS)
+    try:
+        tables.save()
+        written(dynamodb, "PutItem", {"TableName": "clips", "Item": ITEM})
+        with monkeypatch.context() as broken:
+            broken.setattr(module, "PUT", "no sql at all")
+            with pytest.raises(sqlite3.OperationalError):
+                tables.save()
+        written(dynamodb, "PutItem", {"TableName": "clips", "Item": OTHER})
+        tables.save()
+        assert tables.state()["payload"] == as_ministack_would(dynamodb)
+    finally:
+        written(dynamodb, "DeleteTable", {"TableName": "clips"})
