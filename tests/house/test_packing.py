@@ -6,6 +6,7 @@ import py_compile
 import re
 import shutil
 import sys
+from importlib.metadata import distribution
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ from botocore.model import ServiceModel
 from botocore.session import get_session
 from moto import mock_aws
 
+from benchmarks.imports import size
 from tests.workflow.conftest import Cloud
 from videoconductor.library import Library
 
@@ -26,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers/videoconductor/python/videoconductor"
 WHOLE = Path(botocore.__file__).parent / "data"
 RESOURCES = Cloud.template()["Resources"]
+# What the functions in benchmarks/naive load, as benchmarks.imports packs them.
+NAIVE_BYTES = 37_700_000
 UNCHECKED = py_compile.PycInvalidationMode.UNCHECKED_HASH
 
 
@@ -66,6 +70,28 @@ def test_what_is_packed_has_bytecode_for_each_module(packing, tmp_path, folder):
     compiled = {path for path in tmp_path.rglob("*") if path.suffix == ".pyc"}
     assert compiled == {place(tmp_path / source) for source in sources}
     assert list(packing.uncompiled(tmp_path)) == []
+
+
+def installed(target):
+    """The layer of dependencies, from what these tests import: the wheels are of this machine."""
+    for line in (ROOT / "layers/dependencies/requirements.txt").read_text().splitlines():
+        if not (pinned := re.match(r"([\w-]+)==([\w.]+)", line)):
+            continue
+        wheel = distribution(pinned[1])
+        assert wheel.version == pinned[2], "the tests run with other versions than Lambda"
+        for file in wheel.files:
+            if ".." not in file.parts and "__pycache__" not in file.parts:
+                (target / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file.locate(), target / file)
+
+
+def test_what_a_function_loads_is_half_as_large_as_the_naive_way(packing, tmp_path):
+    installed(tmp_path / "python")
+    packing.trim(tmp_path / "python")
+    packing.compile_all(tmp_path)
+    for folder in ("layers/videoconductor", "functions/submit"):
+        packing.pack(ROOT / folder, tmp_path)
+    assert size(tmp_path, ROOT / "presets") <= NAIVE_BYTES / 2
 
 
 def is_missing(path, _):
