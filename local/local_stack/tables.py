@@ -82,6 +82,8 @@ class Tables:
         found = _found()
         with self._file:
             self._file.execute("BEGIN")
+            if not self._kept:  # whatever an earlier run had and this one has not
+                self._file.execute("DELETE FROM rows")
             for name in self._kept.keys() - found.keys():
                 self._replace(name, {})
             for name, table in found.items():

@@ -226,6 +226,20 @@ def test_a_save_writes_the_rows_that_were_written(dynamodb, tmp_path):
         written(dynamodb, "DeleteTable", {"TableName": "clips"})
 
 
+def test_what_an_earlier_run_had_and_this_one_has_not_is_gone(dynamodb, tmp_path):
+    from local_stack.tables import Tables
+
+    earlier = Tables(tmp_path)
+    earlier.follow()
+    written(dynamodb, "CreateTable", CLIPS)
+    written(dynamodb, "PutItem", {"TableName": "clips", "Item": ITEM})
+    earlier.save()
+    written(dynamodb, "DeleteTable", {"TableName": "clips"})
+    later = Tables(tmp_path)
+    later.save()
+    assert later.state()["payload"] == as_ministack_would(dynamodb)
+
+
 def test_what_could_not_be_written_is_written_by_the_next_save(dynamodb, tmp_path, monkeypatch):
     from local_stack import tables as module
 
