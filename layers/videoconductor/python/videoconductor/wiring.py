@@ -229,7 +229,7 @@ def api_key(renew: bool = False) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     if renew:
-        _read_secret.cache_clear()
+        _held_secrets.cache_clear()
     try:
         return _secret(settings().api_key_secret, KEY_SECONDS).strip()
     except (BotoCoreError, ClientError):
@@ -261,14 +261,19 @@ def _tokens(seconds: int) -> str:
 
 def _secret(name: str, seconds: int) -> str:
     """The current text of a secret, read `seconds` ago at most."""
-    return _read_secret(name, seconds, int(time.monotonic() / seconds))
+    held, asked_at = _held_secrets(), time.monotonic()
+    if name not in held or asked_at - held[name][0] >= seconds:
+        found = secrets().get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
+        is_text = "SecretString" in found
+        text = found["SecretString"] if is_text else found["SecretBinary"].decode()
+        held[name] = (asked_at, text)
+    return held[name][1]
 
 
-@lru_cache(maxsize=4)
-def _read_secret(name: str, _seconds: int, _period: int) -> str:
-    found = secrets().get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
-    text: str = found["SecretString"] if "SecretString" in found else found["SecretBinary"].decode()
-    return text
+@cache
+def _held_secrets() -> dict[str, tuple[float, str]]:
+    """By name: when it was asked for, and its text."""
+    return {}
 
 
 @cache
@@ -698,7 +703,7 @@ def forget() -> None:
         _session,
         _s3,
         s3_once,
-        _read_secret,
+        _held_secrets,
         secrets,
         quality_modes,
         models,
