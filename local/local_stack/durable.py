@@ -33,7 +33,7 @@ READS = frozenset(
 class GroupCommit:
     """`await saved()` returns after a save that began later than the call.
 
-    A save takes the longer the more there is. So that saves take a third of the time, the
+    A save takes the longer the more was written. So that saves take a third of the time, the
     next one is waited for twice as long as the last one took, but no longer than LONGEST_WAIT.
     """
 

@@ -62,7 +62,8 @@ class LocalStack:
         with locked(self.folder, LOCK_PATIENCE), ExitStack() as undo:
             packaged = self.timed("package", lambda: package(self.project, REGION))
             settings = remembered(self.folder)
-            has_past = (self.folder.state / "dynamodb.json").exists()
+            kept = ("tables.sqlite", "dynamodb.json")
+            has_past = any((self.folder.state / name).exists() for name in kept)
             before = connect(self.folder.root)
             if before is None:
                 undo.callback(self.stop_children)

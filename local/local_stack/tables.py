@@ -33,7 +33,8 @@ CHANGES = ("_set_item", "_remove_item")
 # Of a table: its rows, and what ministack makes of them by itself.
 UNKEPT = frozenset({"items", dynamodb._INDEX_MEMBERS})
 
-# `place` is the order in which the rows came.
+# `place` is the order in which the rows came. Keys are JSON: a row that is to be taken away and is
+# not there may have one that is no proper text.
 SCHEMA = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -79,7 +80,8 @@ class Tables:
     def save(self) -> None:
         """Bring the file up to date. What cannot be written now is written by the next save."""
         changed = len(self._changed)
-        found = _found()
+        scoped = dict(dynamodb._tables.all_items())
+        found = {_name(*scope): table for scope, table in scoped.items()}
         with self._file:
             self._file.execute("BEGIN")
             if not self._kept:  # whatever an earlier run had and this one has not
@@ -95,20 +97,22 @@ class Tables:
                 for table, pk, sk in self._changed[:changed]
                 if id(table) in names
             }
-            for key, row in rows.items():
+            for (name, pk, sk), row in rows.items():
+                key = (name, _encoded(pk), _encoded(sk))
                 if row is None:
                     self._file.execute("DELETE FROM rows WHERE (name, pk, sk) = (?, ?, ?)", key)
                 else:
                     self._file.execute(PUT, (*key, _encoded(row)))
             self._file.execute("DELETE FROM rest")
-            self._file.execute("INSERT INTO rest VALUES (?)", (_rest(),))
+            self._file.execute("INSERT INTO rest VALUES (?)", (_rest(scoped),))
         del self._changed[:changed]
         self._kept = {name: table["items"] for name, table in found.items()}
 
     def _replace(self, name: str, items: dict[str, dict[str, Any]]) -> None:
         self._file.execute("DELETE FROM rows WHERE name = ?", (name,))
-        rows = ((name, pk, sk, _encoded(row)) for pk in items for sk, row in items[pk].items())
-        self._file.executemany(PUT, rows)
+        # Copies: a thread of ministack's may take rows away meanwhile.
+        rows = ((pk, sk, row) for pk, held in [*items.items()] for sk, row in [*held.items()])
+        self._file.executemany(PUT, ((name, *map(_encoded, row)) for row in rows))
 
     def state(self) -> dict[str, Any] | None:
         """What persistence.save_state writes of dynamodb.get_state(), as of the last save."""
@@ -121,7 +125,8 @@ class Tables:
             table["items"] = {}
         query = "SELECT name, pk, sk, row FROM rows ORDER BY place"
         for name, pk, sk, row in self._file.execute(query):
-            tables[name]["items"].setdefault(pk, {})[sk] = json.loads(row)
+            held = tables[name]["items"].setdefault(json.loads(pk), {})
+            held[json.loads(sk)] = json.loads(row)
         return state
 
 
@@ -136,20 +141,17 @@ def restore(folder: Path) -> Tables:
     return tables
 
 
-def _found() -> dict[str, dict[str, Any]]:
-    """ministack's tables, by the names that persistence gives them."""
-    return {
-        f"{account}\x00{region}\x00{name!r}": table
-        for (account, region, name), table in dynamodb._tables.all_items()
-    }
+def _name(account: str, region: str, name: str) -> str:
+    """What persistence calls a table."""
+    return f"{account}\x00{region}\x00{name!r}"
 
 
-def _rest() -> str:
-    """The state without any row."""
+def _rest(scoped: dict[tuple[str, str, str], dict[str, Any]]) -> str:
+    """The state of these tables without any row."""
     tables = AccountRegionScopedDict()
-    for (account, region, name), table in dynamodb._tables.all_items():
+    for scope, table in scoped.items():
         kept = {key: part for key, part in table.items() if key not in UNKEPT}
-        tables.set_scoped(account, region, name, kept)
+        tables.set_scoped(*scope, kept)
     payload = {"tables": tables} | {key: getattr(dynamodb, name) for key, name in KEPT.items()}
     version = persistence._state_format_version("dynamodb")
     return _encoded({"__ministack_format__": version, "payload": payload})

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers/videoconductor/python/videoconductor"
 WHOLE = Path(botocore.__file__).parent / "data"
 RESOURCES = Cloud.template()["Resources"]
-# What the functions in benchmarks/naive load, as benchmarks.imports packs them.
+# What a function of benchmarks/naive would load with our code and presets: see benchmarks.imports.
 NAIVE_BYTES = 37_700_000
 UNCHECKED = py_compile.PycInvalidationMode.UNCHECKED_HASH
 

@@ -136,6 +136,8 @@ CHANGE = {
     "ExpressionAttributeValues": {":one": {"N": "1"}},
 }
 TAKE = {"Delete": {"TableName": "clips", "Key": OTHER}}
+# ministack takes this one, and there never is such a row.
+MISS = {"Delete": {"TableName": "clips", "Key": {**OTHER, "pk": {"S": "\ud800"}}}}
 WRITES = [
     ("CreateTable", CLIPS),
     ("PutItem", {"TableName": "clips", "Item": ITEM}),
@@ -151,7 +153,7 @@ WRITES = [
         },
     ),
     ("PutItem", {"TableName": "clips", "Item": {**OTHER, "n": {"N": "2"}}}),
-    ("TransactWriteItems", {"TransactItems": [TAKE]}),
+    ("TransactWriteItems", {"TransactItems": [TAKE, MISS]}),
     ("DeleteItem", {"TableName": "clips", "Key": KEY}),
     ("DeleteItem", {"TableName": "clips", "Key": KEY}),
     ("PutItem", {"TableName": "clips", "Item": ITEM}),
