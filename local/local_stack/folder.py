@@ -11,6 +11,8 @@ from pathlib import Path
 
 from local_stack.errors import FolderBusy, FolderRefused
 
+TABLES = "tables.sqlite"  # in `state`, beside what ministack itself keeps there
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -33,6 +35,11 @@ class Folder:
     @property
     def state(self) -> Path:
         return self.root / "state"
+
+    @property
+    def has_past(self) -> bool:
+        """Whether a stack has kept tables here; before ours had a file there was ministack's."""
+        return any((self.state / name).exists() for name in (TABLES, "dynamodb.json"))
 
     @property
     def logs(self) -> Path:

@@ -62,8 +62,7 @@ class LocalStack:
         with locked(self.folder, LOCK_PATIENCE), ExitStack() as undo:
             packaged = self.timed("package", lambda: package(self.project, REGION))
             settings = remembered(self.folder)
-            kept = ("tables.sqlite", "dynamodb.json")
-            has_past = any((self.folder.state / name).exists() for name in kept)
+            has_past = self.folder.has_past
             before = connect(self.folder.root)
             if before is None:
                 undo.callback(self.stop_children)

@@ -15,7 +15,8 @@ from ministack.core import persistence  # type: ignore[import-untyped]
 from ministack.core.responses import AccountRegionScopedDict  # type: ignore[import-untyped]
 from ministack.services import dynamodb  # type: ignore[import-untyped]
 
-NAME = "tables.sqlite"
+from local_stack.folder import TABLES
+
 # dynamodb.get_state()'s keys, and where it has them from.
 KEPT = {
     "tags": "_tags",
@@ -58,7 +59,7 @@ class Tables:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = sqlite3.connect(folder / NAME, isolation_level=None)
+        self._file = sqlite3.connect(folder / TABLES, isolation_level=None)
         self._file.executescript(SCHEMA)
         self._changed: list[tuple[dict[str, Any], str, str]] = []
         self._kept: dict[str, Any] = {}  # the rows of each table, as the object that holds them

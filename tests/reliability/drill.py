@@ -114,11 +114,8 @@ class Drill:
         if self.at_hand is None:
             return False
         service, operation, number = self.at_hand
-        is_its_turn = number == self.plan["number"] or self.plan["times"] == 0
-        return (service, operation) == (
-            self.plan["service"],
-            self.plan["operation"],
-        ) and is_its_turn
+        is_its_kind = (service, operation) == (self.plan["service"], self.plan["operation"])
+        return is_its_kind and (number == self.plan["number"] or self.plan["times"] == 0)
 
     def fired(self) -> int:
         """How often this plan's fault has struck, whichever process it was."""

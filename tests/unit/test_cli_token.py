@@ -65,7 +65,7 @@ def test_a_token_is_shown_once_works_until_it_is_revoked_and_is_pruned(
     monkeypatch.setenv("SERVICE_TOKENS_SECRET", secret)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     wiring.forget()
-    # Within one of the periods for which a process remembers the secret.
+    # No time goes by: a process remembers the secret for some seconds.
     monkeypatch.setattr(wiring.time, "monotonic", lambda: 1000.0)
     identity = wiring.identify(f"Bearer {token}")
     assert (identity.caller, identity.scopes) == ("token:ci", ("read", "submit"))
@@ -79,7 +79,7 @@ def test_a_token_is_shown_once_works_until_it_is_revoked_and_is_pruned(
 
     code, out, err = run("revoke", "ci", "--secret", secret)
     assert (code, out) == (0, f"token {identity.token_id} of ci is revoked\n")
-    # The process remembers the secret for as long as it may.
+    # What it remembers still has the token.
     assert wiring.identify(f"Bearer {token}")
     wiring.forget()
     with pytest.raises(tokens.Unidentified):
